@@ -1,0 +1,119 @@
+"""Memory regions of a target and what is placed in which of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from itertools import pairwise
+
+from ecgexp.errors import ConfigError
+
+_ADDRESS_SPACE_BYTES = 1 << 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryRegion:
+    """A contiguous range of addresses.
+
+    Attributes:
+        name: Lower-case identifier, as the placement spells it.
+        origin: First address.
+        size_bytes: Length in bytes.
+    """
+
+    name: str
+    origin: int
+    size_bytes: int
+
+    def __post_init__(self) -> None:
+        if not self.name.isidentifier() or self.name != self.name.lower():
+            raise ConfigError(f"target.memory.{self.name}: use a lower-case identifier as name")
+        for key in ("origin", "size_bytes"):
+            value = getattr(self, key)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise ConfigError(
+                    f"target.memory.{self.name}.{key} = {value!r} must be a whole number of bytes"
+                )
+        if self.origin < 0 or self.size_bytes <= 0 or self.end > _ADDRESS_SPACE_BYTES:
+            raise ConfigError(
+                f"target.memory.{self.name}: origin {self.origin:#x} and size_bytes "
+                f"{self.size_bytes} must describe a non-empty range below 4 GiB"
+            )
+
+    @property
+    def end(self) -> int:
+        """First address behind the region."""
+        return self.origin + self.size_bytes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Which region holds what; the values are names of regions.
+
+    Attributes:
+        code: Instructions, constants of the firmware, start values of variables.
+        weights: Parameters of the network.
+        data: Variables and the stack.
+        arena: Activations of the network, with its input and output.
+        golden: Golden inputs; never counted as flash or RAM of the network.
+    """
+
+    code: str
+    weights: str
+    data: str
+    arena: str
+    golden: str
+
+
+def parse_regions(memory: Mapping[str, Mapping[str, int]]) -> tuple[MemoryRegion, ...]:
+    """Turn the `memory` mapping of a target's YAML into regions that do not overlap.
+
+    Args:
+        memory: Region name to `{origin, size_bytes}`.
+
+    Raises:
+        ConfigError: A key is missing or unknown, or two regions overlap.
+    """
+    regions = []
+    for name, entry in memory.items():
+        if not isinstance(entry, Mapping) or set(entry) != {"origin", "size_bytes"}:
+            raise ConfigError(
+                f"target.memory.{name} = {entry!r} must have exactly the keys origin, size_bytes"
+            )
+        regions.append(
+            MemoryRegion(name=name, origin=entry["origin"], size_bytes=entry["size_bytes"])
+        )
+    ordered = sorted(regions, key=lambda region: region.origin)
+    for before, after in pairwise(ordered):
+        if before.end > after.origin:
+            raise ConfigError(
+                f"target.memory: {before.name} (to {before.end:#x}) overlaps "
+                f"{after.name} (from {after.origin:#x}): shrink or move one of them"
+            )
+    return tuple(regions)
+
+
+def parse_placement(placement: Mapping[str, str], regions: tuple[MemoryRegion, ...]) -> Placement:
+    """Check that every kind of content has a region that exists.
+
+    Args:
+        placement: Kind of content to region name.
+        regions: The regions there are.
+
+    Raises:
+        ConfigError: A kind is missing or unknown, or a region does not exist.
+    """
+    kinds = tuple(field.name for field in fields(Placement))
+    if set(placement) != set(kinds):
+        raise ConfigError(
+            f"target.placement has the keys {sorted(placement)}, but must have exactly "
+            f"{', '.join(kinds)}"
+        )
+    names = [region.name for region in regions]
+    for kind, name in placement.items():
+        if name not in names:
+            raise ConfigError(
+                f"target.placement.{kind} = {name!r} names no region of target.memory: "
+                f"use one of {', '.join(names) or '(there are none)'}"
+            )
+    return Placement(**dict(placement))
