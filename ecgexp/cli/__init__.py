@@ -1,0 +1,1 @@
+"""One file per verb; nothing heavy is imported at the top."""

@@ -1,0 +1,1 @@
+"""The strict configuration layer: compose, validate, build, fingerprint."""

@@ -1,0 +1,1 @@
+"""MLflow: the only package that knows where runs are kept."""

@@ -1,0 +1,61 @@
+"""Lightning's view of a run: metrics only, buffered to one write per epoch."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
+
+from pytorch_lightning.loggers.logger import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+if TYPE_CHECKING:
+    from ecgexp.tracking.run import Run
+
+
+class RunLogger(Logger):
+    """Sends metrics to a run and never ends it.
+
+    Lightning's own MLFlowLogger sets the run's final status when fit ends, but later stages still
+    write into it, and it sends one request per metric.
+
+    Args:
+        run: The run to write into.
+    """
+
+    def __init__(self, *, run: Run) -> None:
+        super().__init__()
+        self._run = run
+        self._pending: dict[int, dict[str, float]] = {}
+
+    @property
+    def name(self) -> str:
+        """Fixed name; Lightning asks for it."""
+        return "ecgexp"
+
+    @property
+    def version(self) -> str:
+        """The run id."""
+        return self._run.run_id
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *_: Any, **__: Any) -> None:
+        """Do nothing: parameters are logged once, when the run starts."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        """Keep values until the epoch's validation figures arrive, then send them together."""
+        self._pending.setdefault(step or 0, {}).update(metrics)
+        if any(name.startswith("val/") for name in metrics):
+            self.save()
+
+    @rank_zero_only
+    def save(self) -> None:
+        """Send what is pending."""
+        pending, self._pending = self._pending, {}
+        for step, metrics in pending.items():
+            self._run.log_metrics(metrics, step)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Send what is pending; the pipeline sets the final status."""
+        self.save()

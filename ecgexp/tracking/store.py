@@ -1,0 +1,160 @@
+"""The MLflow store: one database and one artefact folder below `paths.home`."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from filelock import FileLock
+
+from ecgexp.errors import TrackingError
+from ecgexp.tracking.run import Run, is_run_id
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """One run as a search returns it.
+
+    Attributes:
+        run_id: 32 hexadecimal digits.
+        name: The run's name in the UI.
+        status: MLflow's status word.
+        metrics: Metric name to last value.
+        tags: Tag name to value.
+        params: Flattened configuration.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    params: dict[str, str]
+
+
+class Store:
+    """Opens, finds and searches runs. Only `MlflowClient` is used, never an active run.
+
+    Args:
+        experiment: Name of the MLflow experiment.
+        home: Folder for the database `mlflow.db` and the `artifacts` folder.
+    """
+
+    def __init__(self, *, experiment: str, home: Path) -> None:
+        self.home = home.expanduser().resolve()
+        self.experiment = experiment
+        self.uri = f"sqlite:///{self.home / 'mlflow.db'}"
+        self.artifact_root = self.home / "artifacts"
+
+    def open(self) -> MlflowClient:
+        """Return a client on the database, created and migrated by one process at a time.
+
+        Raises:
+            TrackingError: The folder or the database cannot be used.
+        """
+        from mlflow.exceptions import MlflowException
+        from mlflow.tracking import MlflowClient
+
+        _quieten()
+        try:
+            self.artifact_root.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.home / "mlflow.lock", timeout=120):
+                client = MlflowClient(tracking_uri=self.uri)
+                client.search_experiments(max_results=1)
+        except (OSError, MlflowException) as error:
+            raise TrackingError(
+                f"paths.home={self.home}: cannot open the MLflow store there ({error}); "
+                "choose another folder with paths.home=DIR or ECGEXP_HOME"
+            ) from error
+        return client
+
+    def experiment_id(self, client: MlflowClient) -> str:
+        """Return the id of the experiment, created when it is new."""
+        from mlflow.exceptions import MlflowException
+
+        found = client.get_experiment_by_name(self.experiment)
+        if found is not None:
+            return str(found.experiment_id)
+        location = (self.artifact_root / self.experiment).as_uri()
+        try:
+            return str(client.create_experiment(self.experiment, artifact_location=location))
+        except MlflowException:
+            # Another process was first.
+            return str(client.get_experiment_by_name(self.experiment).experiment_id)
+
+    def start(self, *, name: str, params: dict[str, Any], tags: dict[str, str]) -> Run:
+        """Create a run with its flattened parameters; they can never change again."""
+        from mlflow.entities import Param
+
+        client = self.open()
+        created = client.create_run(self.experiment_id(client), run_name=name, tags=tags)
+        run = Run(client=client, run_id=created.info.run_id, folder=self._folder(created))
+        # MLflow's limits: 6000 characters a value, 100 parameters a call.
+        items = [Param(key, str(value)[:6000]) for key, value in params.items()]
+        for first in range(0, len(items), 100):
+            client.log_batch(run.run_id, params=items[first : first + 100])
+        return run
+
+    def reopen(self, run_id: str) -> Run:
+        """Return an existing run to add to.
+
+        Raises:
+            TrackingError: The id is malformed or unknown.
+        """
+        from mlflow.exceptions import MlflowException
+
+        if not is_run_id(run_id):
+            raise TrackingError(
+                f"run_id={run_id!r} is not a run id: 32 hexadecimal digits, as `ecgexp select` shows"
+            )
+        client = self.open()
+        try:
+            found = client.get_run(run_id)
+        except MlflowException as error:
+            raise TrackingError(
+                f"run_id={run_id}: no such run in {self.uri}; list them with `ecgexp select`"
+            ) from error
+        return Run(client=client, run_id=run_id, folder=self._folder(found))
+
+    def search(self, filter_string: str = "", limit: int = 1000) -> list[Found]:
+        """Return the runs that match an MLflow filter, newest first.
+
+        Raises:
+            TrackingError: MLflow refuses the filter.
+        """
+        from mlflow.exceptions import MlflowException
+
+        client = self.open()
+        try:
+            rows = client.search_runs(
+                [self.experiment_id(client)], filter_string=filter_string, max_results=limit
+            )
+        except MlflowException as error:
+            raise TrackingError(f"filter {filter_string!r}: {error.message}") from error
+        return [
+            Found(
+                run_id=row.info.run_id,
+                name=row.info.run_name or "",
+                status=row.info.status,
+                metrics=dict(row.data.metrics),
+                tags=dict(row.data.tags),
+                params=dict(row.data.params),
+            )
+            for row in rows
+        ]
+
+    def _folder(self, run: Any) -> Path:
+        return self.home / "runs" / str(run.info.run_id)
+
+
+def _quieten() -> None:
+    """Keep the database migration's log lines off the terminal."""
+    for name in ("alembic", "mlflow.store.db.utils", "mlflow.store"):
+        logging.getLogger(name).setLevel(logging.WARNING)
