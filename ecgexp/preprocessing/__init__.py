@@ -1,0 +1,1 @@
+"""Pure functions on sampled signals and the ordered chain that applies them."""
