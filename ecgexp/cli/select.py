@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecgexp.cli.options import parser, read
+from ecgexp.cli.options import parser
 from ecgexp.config.compose import compose
 
 TEXT = """List the FINISHED runs that meet a condition; the Pareto front is marked *.
@@ -23,9 +23,9 @@ def main(argv: list[str]) -> int:
     overrides = [word for word in words if word and not _is_condition(word)]
     job = compose("select", overrides, arguments.conf)
     from ecgexp.cli.tables import show_selection
-    from ecgexp.selection import select
+    from ecgexp.selection import run_list_url, select
 
-    show_selection(select(job, condition), job.config)
+    show_selection(select(job, condition), job.config, run_list_url(job, condition))
     return 0
 
 

@@ -1,0 +1,40 @@
+# Two commands do all the set-up on a fresh machine: `make demo` and `make test`.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+export ECGEXP_HOME ?= $(CURDIR)/runs
+
+.PHONY: demo test lint types bench setup tools clean
+
+demo: setup
+	$(BIN)/ecgexp run
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/yamllint --strict conf
+	git ls-files 'firmware/*.c' 'firmware/*.h' | xargs -r $(BIN)/clang-format --dry-run -Werror
+
+types: setup
+	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m tests.bench
+
+setup: tools $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[deploy,search,dev]'
+	@touch $@
+
+tools:
+	@bash firmware/install-tools.sh
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,153 @@
+"""Closing tables of the verbs, or the same as JSON with `format=json`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ecgexp.tracking import names
+
+if TYPE_CHECKING:
+    from ecgexp.pipeline import Outcome
+    from ecgexp.selection import Row
+    from ecgexp.types import DeployReport
+
+DEVICE_COLUMNS = ("instructions", "cycles_est", "flash_bytes", "ram_bytes", "golden_equal")
+
+
+def show_json(value: Any) -> None:
+    """Print one JSON document; figures that are not numbers become null."""
+    text = json.dumps(_finite(value), indent=2, sort_keys=True)
+    sys.stdout.write(text + "\n")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    if isinstance(value, float) and (value != value or value in (float("inf"), -float("inf"))):
+        return None
+    return value
+
+
+def number(value: float | None, name: str = "") -> str:
+    """Format a figure the way its name asks for: bytes in KiB, counts whole, shares short."""
+    if value is None:
+        return "–"
+    if name.endswith("_bytes"):
+        return f"{value / 1024:.1f} KiB"
+    return f"{value:,.0f}" if value == int(value) and abs(value) >= 10 else f"{value:.4g}"
+
+
+def show_outcomes(outcomes: Sequence[Outcome], config: dict[str, Any]) -> None:
+    """Print one row per job: accuracy, device figures, reasons of failures, and the next step."""
+    if config["format"] == "json":
+        jobs = [_outcome_json(outcome) for outcome in outcomes]
+        show_json(jobs[0] if len(jobs) == 1 else jobs)
+        return
+    target = str(config["target"]["name"]) if "name" in config.get("target", {}) else ""
+    table = Table(title=f"test split and {target}", title_justify="left")
+    for column in ("run", "status", "test F1", "int8 accuracy", *DEVICE_COLUMNS, "deployable"):
+        table.add_column(column.removesuffix("_bytes"), overflow="fold")
+    for outcome in outcomes:
+        figures = outcome.metrics
+        table.add_row(
+            f"{outcome.name}\n{outcome.run_id}",
+            outcome.status,
+            number(figures.get(names.TEST_F1)),
+            number(figures.get(names.INT8_ACCURACY)),
+            *[
+                number(figures.get(names.deploy_metric(target, column)), column)
+                for column in DEVICE_COLUMNS
+            ],
+            outcome.tags.get(names.DEPLOYABLE_TAG, "–"),
+        )
+    console = Console()
+    console.print(table)
+    for outcome in outcomes:
+        if outcome.error:
+            console.print(f"{outcome.status} {outcome.name}: {outcome.error}", markup=False)
+    console.print("cycles_est is an estimate from the instruction mix, not silicon time.")
+    console.print(f"Open it in MLflow: ecgexp ui paths.home={config['paths']['home']}", soft_wrap=True)
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "run_id": outcome.run_id,
+        "name": outcome.name,
+        "status": outcome.status,
+        "error": outcome.error,
+        "metrics": outcome.metrics,
+        "deployable": outcome.tags.get(names.DEPLOYABLE_TAG),
+    }
+
+
+def show_deploy(report: DeployReport, run_id: str, config: dict[str, Any]) -> None:
+    """Print the figures of one deployment."""
+    metrics = {names.deploy_metric(report.target, key): v for key, v in report.metrics.items()}
+    if config["format"] == "json":
+        reasons = list(report.limit_violations)
+        show_json(
+            {
+                "run_id": run_id,
+                "deployable": report.deployable,
+                "reasons": reasons,
+                "fidelity": report.fidelity,
+                "metrics": metrics,
+                "artefacts": [str(path) for path in report.artefacts],
+            }
+        )
+        return
+    table = Table(title=f"{report.target} ({report.fidelity})", title_justify="left")
+    table.add_column("figure")
+    table.add_column("median per inference", justify="right")
+    for key, value in sorted(metrics.items()):
+        table.add_row(key, number(value, key))
+    console = Console()
+    console.print(table)
+    for reason in report.limit_violations:
+        console.print(f"not deployable: {reason}", markup=False)
+    if run_id:
+        console.print(f"added to run {run_id}")
+    else:
+        for path in report.artefacts:
+            console.print(str(path), markup=False, soft_wrap=True)
+
+
+def show_selection(rows: Sequence[Row], config: dict[str, Any], link: str) -> None:
+    """Print the selected runs with the Pareto front marked."""
+    columns = (
+        names.TEST_F1,
+        names.INT8_ACCURACY,
+        *[names.deploy_metric(config["on"], column) for column in DEVICE_COLUMNS],
+    )
+    if config["format"] == "json":
+        runs = [
+            {
+                "run_id": row.run.run_id,
+                "name": row.run.name,
+                "pareto": row.pareto,
+                "deployable": row.run.tags.get(names.DEPLOYABLE_TAG),
+                "metrics": row.run.metrics,
+            }
+            for row in rows
+        ]
+        show_json({"runs": runs, "link": link})
+        return
+    table = Table(title=f"{len(rows)} runs; * on the Pareto front", title_justify="left")
+    for column in ("", "run", *columns, "deployable"):
+        table.add_column(column.rpartition("/")[2].removesuffix("_bytes"), overflow="fold")
+    for row in rows:
+        figures = [number(row.run.metrics.get(column), column) for column in columns]
+        deployable = row.run.tags.get(names.DEPLOYABLE_TAG, "–")
+        mark = "*" if row.pareto else ""
+        table.add_row(mark, f"{row.run.name}\n{row.run.run_id}", *figures, deployable)
+    console = Console()
+    console.print(table)
+    console.print(f"In MLflow, while `ecgexp ui` runs: {link}", soft_wrap=True, markup=False)
