@@ -5,25 +5,31 @@ The only module that knows all parts; each stage writes into the same MLflow run
 
 from __future__ import annotations
 
+import inspect
 import logging
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ecgexp.config.build import build
+from ecgexp.config.build import build, locate
 from ecgexp.config.compose import Job, load_job, save_job, to_yaml
 from ecgexp.config.validate import validate
-from ecgexp.errors import ConfigError, EcgexpError
 from ecgexp.tracking import names
 from ecgexp.tracking.provenance import git_tags
 
 if TYPE_CHECKING:
+    from torch import nn
+
+    from ecgexp.dataset.datamodule import EcgDataModule
     from ecgexp.tracking.run import Run
     from ecgexp.tracking.store import Store
-    from ecgexp.types import Bundle, DeployReport
+    from ecgexp.types import DeployReport, SignalSpec
 
 log = logging.getLogger(__name__)
+
+BEST = "best.ckpt"
+FLOAT_ONNX = "model_float.onnx"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,17 +132,202 @@ def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _stages(job: Job, experiment_run: Run) -> None:
     """Do the stages in order; a stage that an earlier start finished is not done again."""
+    from pytorch_lightning import seed_everything
+
     config = job.config
-    seed_everything(config["seed"])
+    folder = experiment_run.folder
+    seed_everything(config["seed"], workers=True, verbose=False)
     with experiment_run.stage("prepare"):
         data = build_data(config)
         data.prepare(progress=True)
-    best = experiment_run.folder / "best.ckpt"
-    if not (experiment_run.stage_done("fit") and best.is_file()):
+    if not _is_done(experiment_run, "fit", folder / BEST):
         with experiment_run.stage("fit"):
-            _fit(job, data, experiment_run, best)
-    bundle_folder = experiment_run.folder / "bundle"
-    if not (experiment_run.stage_done("quantize") and bundle_folder.is_dir()):
-        _export_stages(job, data, experiment_run, best)
+            _fit(job, data, experiment_run)
+    if not _is_done(experiment_run, "test", folder / FLOAT_ONNX):
+        with experiment_run.stage("test"):
+            _test(config, data, experiment_run)
+    if not _is_done(experiment_run, "quantize", folder / "bundle" / "bundle.json"):
+        with experiment_run.stage("quantize"):
+            _quantize(job, data, experiment_run)
     with experiment_run.stage("deploy"):
-        deploy_bundle(config, read_bundle_folder(bundle_folder), experiment_run)
+        deploy_bundle(config, folder / "bundle", experiment_run)
+
+
+def _is_done(experiment_run: Run, stage: str, product: Path) -> bool:
+    return experiment_run.stage_done(stage) and product.is_file()
+
+
+def build_data(config: dict[str, Any]) -> EcgDataModule:
+    """Return the data module that a configuration describes; nothing is read yet."""
+    chain = build(config["preprocessing"], path="preprocessing")
+    folder = config["paths"]["data"]
+    data: EcgDataModule = build(
+        config["dataset"],
+        path="dataset",
+        chain=chain,
+        data_dir=Path(folder).expanduser().resolve() if folder else None,
+        cache_dir=home_folder(config) / "cache",
+        seed=config["seed"],
+    )
+    return data
+
+
+def _network(config: dict[str, Any], spec: SignalSpec) -> nn.Module:
+    network: nn.Module = build(config["architecture"], path="architecture", spec=spec)
+    return network
+
+
+def _fit(job: Job, data: EcgDataModule, experiment_run: Run) -> None:
+    """Train from the start or from where a kill left it; keep the best checkpoint."""
+    from ecgexp.report import pictures
+    from ecgexp.training.fit import fit
+
+    config, folder = job.config, experiment_run.folder
+    checkpoints = folder / "checkpoints"
+    last = checkpoints / "last.ckpt"
+    callbacks = [
+        build(node, path=f"callbacks.{name}", **_folder_if_taken(node, name, checkpoints))
+        for name, node in config["callbacks"].items()
+    ]
+    trainer = build(
+        config["trainer"],
+        path="trainer",
+        callbacks=callbacks,
+        logger=experiment_run.lightning_logger(),
+        default_root_dir=str(folder),
+    )
+    best = fit(
+        data=data,
+        network=_network(config, data.spec),
+        objective=build(
+            config["objective"], path="objective", spec=data.spec, class_counts=data.class_counts
+        ),
+        optimizer=build(config["optimizer"], path="optimizer"),
+        trainer=trainer,
+        monitor=config["monitor"]["metric"],
+        seed=config["seed"],
+        resume_from=last if last.is_file() else None,
+        run_info={"config": config},
+    )
+    shutil.copyfile(best, folder / BEST)
+    experiment_run.log_artefact(
+        pictures.learning_curves(trainer.lightning_module.history, folder / "learning_curves.png")
+    )
+
+
+def _folder_if_taken(node: dict[str, Any], name: str, folder: Path) -> dict[str, Path]:
+    takes = inspect.signature(locate(node, f"callbacks.{name}")).parameters
+    return {"folder": folder} if "folder" in takes else {}
+
+
+def _test(config: dict[str, Any], data: EcgDataModule, experiment_run: Run) -> None:
+    """Export the best checkpoint and measure the exported network once on the test split."""
+    import numpy as np
+
+    from ecgexp.quantization.export import export_onnx
+    from ecgexp.quantization.reference import run_onnx
+    from ecgexp.report import pictures
+    from ecgexp.training.evaluate import evaluate
+    from ecgexp.training.metric_names import of_split
+    from ecgexp.training.metrics import classification_metrics
+
+    folder = experiment_run.folder
+    network = _network(config, data.spec)
+    y, torch_logits = evaluate(network, data, "test", checkpoint=folder / BEST)
+    onnx = export_onnx(network, data.spec, folder / FLOAT_ONNX)
+    test = data.split("test")
+    logits = run_onnx(onnx, test.x, progress="test, float ONNX")
+    metrics = classification_metrics(data.spec.labels, y, logits)
+    experiment_run.log_metrics(
+        {
+            **of_split("test", metrics),
+            "test/torch_accuracy": float(np.mean(torch_logits.argmax(1) == y)),
+            "test/torch_onnx_max_difference": float(np.abs(torch_logits - logits).max()),
+        }
+    )
+    labels = data.spec.labels
+    for picture in (
+        pictures.confusion_matrix(labels, y, logits.argmax(1), folder / "confusion_matrix.png"),
+        pictures.error_examples(data.spec, test, logits, folder / "error_examples.png"),
+    ):
+        experiment_run.log_artefact(picture)
+
+
+def _quantize(job: Job, data: EcgDataModule, experiment_run: Run) -> None:
+    """Quantize, say what it cost on the test split, and pack the bundle."""
+    from ecgexp.quantization.bundle import write_bundle
+    from ecgexp.quantization.evaluate import check_drop
+    from ecgexp.quantization.reference import run_onnx
+    from ecgexp.training.metrics import classification_metrics
+
+    config, folder = job.config, experiment_run.folder
+    quantizer = build(config["quantization"], path="quantization")
+    calibration = data.calibration_windows(quantizer.n_calibration)
+    onnx = quantizer.quantize(folder / FLOAT_ONNX, calibration, folder / "model.onnx")
+    if quantizer.scheme != "none":
+        test = data.split("test")
+        logits = run_onnx(onnx, test.x, progress="test, int8 ONNX")
+        metrics = classification_metrics(data.spec.labels, test.y, logits)
+        accuracy = experiment_run.metrics["test/accuracy"]
+        drop = accuracy - metrics["accuracy"]
+        experiment_run.log_metrics(
+            {
+                "quantization/float_accuracy": accuracy,
+                "quantization/accuracy_drop": drop,
+                **{f"quantization/int8_{name}": value for name, value in metrics.items()},
+            }
+        )
+        check_drop(drop, quantizer.max_drop)
+    bundle = write_bundle(
+        folder / "bundle",
+        name=run_name(job),
+        spec=data.spec,
+        scheme=quantizer.scheme,
+        checkpoint=folder / BEST,
+        config=folder / "config.yaml",
+        float_onnx=folder / FLOAT_ONNX,
+        onnx=onnx,
+        golden_windows=data.golden_windows(config["deploy"]["n_golden"]),
+    )
+    experiment_run.log_artefact(bundle.folder, "bundle")
+
+
+def deploy_bundle(config: dict[str, Any], bundle_folder: Path, experiment_run: Run) -> Any:
+    """Compile, run and measure a bundle on the configured target; log it under the target's name."""
+    from ecgexp.quantization.bundle import read_bundle
+
+    target = build(config["target"], path="target")
+    deployer = build(config["deploy"], path="deploy")
+    folder = experiment_run.folder / "deploy" / target.name
+    report = deployer.deploy(read_bundle(bundle_folder), target, folder)
+    if report is not None:
+        log_report(report, experiment_run)
+    return report
+
+
+def log_report(report: DeployReport, experiment_run: Run) -> None:
+    """Write a report's figures, tags and files into a run."""
+    experiment_run.log_metrics(
+        {names.deploy_metric(report.target, name): v for name, v in report.metrics.items()}
+    )
+    reason = "; ".join(report.limit_violations) or "every limit holds"
+    experiment_run.set_tags(
+        {
+            names.DEPLOYABLE_TAG: str(report.deployable).lower(),
+            names.REASON_TAG: f"{report.target}: {reason}",
+            names.FIDELITY_TAG: report.fidelity,
+        }
+    )
+    for path in report.artefacts:
+        place = f"deploy/{report.target}/{path.name if path.is_dir() else ''}"
+        experiment_run.log_artefact(path, place.rstrip("/"))
+
+
+def find_by_sweep(job: Job, sweep_id: str) -> list[Outcome]:
+    """Return the outcome of one job of a sweep, empty when its run was never opened."""
+    store = open_store(job.config)
+    condition = (
+        f"tags.`{names.SWEEP_TAG}` = '{sweep_id}' and "
+        f"tags.`{names.FINGERPRINT_TAG}` = '{job.fingerprint}'"
+    )
+    return [outcome(store.reopen(found.run_id)) for found in store.search(condition)]

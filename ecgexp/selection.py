@@ -87,13 +87,13 @@ def select(job: Job, condition: str) -> list[Row]:
     config = job.config
     store = open_store(config)
     found: dict[str, Found] = {}
-    for filter_string in mlflow_filters(condition, config["on"]):
+    for filter_string in mlflow_filters(condition, config["device"]):
         found.update({run.run_id: run for run in store.search(filter_string)})
-    key = short_names(config["on"]).get(config["sort"], config["sort"])
+    key = short_names(config["device"]).get(config["sort"], config["sort"])
     # Quality is best when high, every cost when low; runs without the figure come last.
     sign = 1.0 if key.startswith("deploy/") and not key.endswith("golden_equal") else -1.0
     runs = sorted(found.values(), key=lambda run: sign * run.metrics.get(key, -sign * float("inf")))
-    front = pareto_front([_objectives(run, config["on"]) for run in runs])
+    front = pareto_front([_objectives(run, config["device"]) for run in runs])
     rows = [Row(run=run, pareto=on_front) for run, on_front in zip(runs, front, strict=True)]
     return rows[: config["limit"]]
 
@@ -134,7 +134,7 @@ def run_list_url(job: Job, condition: str = "") -> str:
     store = open_store(config)
     experiment = store.experiment_id(store.open())
     url = f"{base_url(config)}/#/experiments/{experiment}/runs"
-    filters = mlflow_filters(condition, config["on"])
+    filters = mlflow_filters(condition, config["device"])
     return f"{url}?searchFilter={quote(filters[0])}" if condition and len(filters) == 1 else url
 
 

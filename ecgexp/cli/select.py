@@ -8,7 +8,7 @@ from ecgexp.config.compose import compose
 TEXT = """List the FINISHED runs that meet a condition; the Pareto front is marked *.
 
   ecgexp select "test/f1_macro > 0.8 and deploy/corstone300_m55/instructions < 2e6"
-  ecgexp select "f1 > 0.9 and latency < 5 ms" on=corstone300_m55 sort=instructions
+  ecgexp select "f1 > 0.9 and latency < 5 ms" device=corstone300_m55 sort=instructions
 
 Short names: f1, accuracy, instructions, cycles, latency (us, ms, s), flash, ram (KiB, MiB)."""
 

@@ -74,7 +74,9 @@ def show_outcomes(outcomes: Sequence[Outcome], config: dict[str, Any]) -> None:
         if outcome.error:
             console.print(f"{outcome.status} {outcome.name}: {outcome.error}", markup=False)
     console.print("cycles_est is an estimate from the instruction mix, not silicon time.")
-    console.print(f"Open it in MLflow: ecgexp ui paths.home={config['paths']['home']}", soft_wrap=True)
+    console.print(
+        f"Open it in MLflow: ecgexp ui paths.home={config['paths']['home']}", soft_wrap=True
+    )
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
@@ -125,7 +127,7 @@ def show_selection(rows: Sequence[Row], config: dict[str, Any], link: str) -> No
     columns = (
         names.TEST_F1,
         names.INT8_ACCURACY,
-        *[names.deploy_metric(config["on"], column) for column in DEVICE_COLUMNS],
+        *[names.deploy_metric(config["device"], column) for column in DEVICE_COLUMNS],
     )
     if config["format"] == "json":
         runs = [

@@ -37,7 +37,9 @@ def build(node: dict[str, Any], *, path: str = "", **runtime: Any) -> Any:
     try:
         inspect.signature(target).bind(**arguments)
     except TypeError as error:
-        raise ConfigError(f"{path}: {node['_target_']} does not take these keys: {error}") from error
+        raise ConfigError(
+            f"{path}: {node['_target_']} does not take these keys: {error}"
+        ) from error
     return target(**arguments)
 
 
@@ -63,7 +65,9 @@ def locate(node: dict[str, Any], path: str) -> Any:
     segments = dotted.split(".")
     if not dotted.startswith(ALLOWED_TARGETS) or any(part.startswith("_") for part in segments):
         allowed = ", ".join(f"{prefix}*" for prefix in ALLOWED_TARGETS)
-        raise ConfigError(f"{path}._target_: {dotted!r} is not allowed; public names in {allowed} are")
+        raise ConfigError(
+            f"{path}._target_: {dotted!r} is not allowed; public names in {allowed} are"
+        )
     module_name, _, attribute = dotted.rpartition(".")
     try:
         found = getattr(importlib.import_module(module_name), attribute)

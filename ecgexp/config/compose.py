@@ -48,9 +48,7 @@ def _hydra(folders: Sequence[Path]) -> Iterator[list[str]]:
         yield [f"hydra.searchpath=[{paths}]"] if folders else []
 
 
-def compose(
-    config_name: str, overrides: Sequence[str] = (), folders: Sequence[Path] = ()
-) -> Job:
+def compose(config_name: str, overrides: Sequence[str] = (), folders: Sequence[Path] = ()) -> Job:
     """Compose one configuration.
 
     Args:

@@ -63,7 +63,9 @@ def _unknown_keys(config: Any, known: Any, path: str = "") -> Iterator[str]:
             yield from _unknown_keys(value, known[key], here)
         elif path != "callbacks":
             close = difflib.get_close_matches(str(key), [str(name) for name in known], n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(map(str, known))}"
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"known: {', '.join(map(str, known))}"
+            )
             yield f"unknown key {here!r}: {hint}"
 
 
@@ -109,7 +111,9 @@ def _signature_faults(
             hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(parameters)}"
             yield f"{path}.{key}: {node['_target_']} has no such parameter; {hint}"
     for name, parameter in parameters.items():
-        required = parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        required = (
+            parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
+        )
         left_open = node.get("_partial_") and parameter.kind is not parameter.KEYWORD_ONLY
         if required and not left_open and name not in given and name not in runtime:
             yield f"{path}.{name}: missing; {node['_target_']} needs it"
@@ -146,5 +150,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return isinstance(value, int) and not isinstance(value, bool)
     if hint in (bool, str, type(None)):
         return isinstance(value, hint)
-    return not (isinstance(value, str | bool | int | float) and inspect.isclass(hint)
-                and hint.__module__.startswith("torch"))
+    return not (
+        isinstance(value, str | bool | int | float)
+        and inspect.isclass(hint)
+        and hint.__module__.startswith("torch")
+    )
