@@ -1,0 +1,176 @@
+"""Dense and grouped one-dimensional convolution, time-major."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ecgexp.deploy.kernels import depthwise_conv1d
+from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.ir import (
+    Parameter,
+    T,
+    clamp_float,
+    constant_parameters,
+    f32,
+    local,
+    prim_func,
+    store,
+)
+from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams, check_isa
+from ecgexp.deploy.kernels.requant import (
+    folded_bias,
+    int8_limits,
+    multiplier,
+    requantize_scalar,
+)
+from ecgexp.errors import BuildError
+
+Array = np.ndarray[Any, Any]
+
+
+def build(  # noqa: PLR0913
+    *,
+    isa: Isa,
+    length: int,
+    c_in: int,
+    c_out: int,
+    kernel: int,
+    stride: int,
+    dilation: int,
+    pads: tuple[int, int],
+    groups: int,
+    weight: Array,
+    bias: Array | None,
+    x: QParams | None,
+    w_scale: Array | None,
+    y: QParams | None,
+    clamp: Clamp | None,
+) -> Kernel:
+    """Build a convolution over a (length, c_in) buffer into a (length_out, c_out) buffer.
+
+    Args:
+        isa: Instruction set to write for.
+        length: Input samples.
+        c_in: Input channels.
+        c_out: Output channels.
+        kernel: Taps.
+        stride: Samples between outputs.
+        dilation: Samples between taps.
+        pads: Padding on the left and right, in samples; the padded value is real 0.
+        groups: Channel groups; `groups == c_in == c_out` is a depthwise convolution.
+        weight: (c_out, c_in / groups, kernel), int8 or float32.
+        bias: (c_out,), int32 or float32, or None.
+        x: Quantization of the input; None for float32.
+        w_scale: (c_out,) float32 weight scales; None for float32.
+        y: Quantization of the output; None for float32.
+        clamp: Fused activation range, in int8 units or real numbers.
+
+    Raises:
+        BuildError: The shapes do not fit together or an int32 sum can overflow.
+    """
+    check_isa(isa)
+    shape = ConvShape(
+        length=length,
+        c_in=c_in,
+        c_out=c_out,
+        kernel=kernel,
+        stride=stride,
+        dilation=dilation,
+        pads=pads,
+        groups=groups,
+    )
+    if weight.shape != (c_out, shape.group_in, kernel):
+        raise BuildError(
+            f"convolution weight is {weight.shape}, expected {(c_out, shape.group_in, kernel)}"
+        )
+    if groups == c_in == c_out and c_in > 1:
+        return depthwise_conv1d.build(
+            isa=isa,
+            shape=shape,
+            weight=weight,
+            bias=bias,
+            x=x,
+            w_scale=w_scale,
+            y=y,
+            clamp=clamp,
+        )
+    if x is None or y is None or w_scale is None:
+        return _float_kernel(shape, weight, bias, clamp)
+    return _int8_kernel(shape, weight, bias, x=x, w_scale=w_scale, y=y, clamp=clamp)
+
+
+def _int8_kernel(
+    shape: ConvShape,
+    weight: Array,
+    bias: Array | None,
+    *,
+    x: QParams,
+    w_scale: Array,
+    y: QParams,
+    clamp: Clamp | None,
+) -> Kernel:
+    """Plain loops; weights lie as (c_out, tap, c_in / groups)."""
+    constants = (
+        np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(-1),
+        folded_bias(weight, bias, x.zero_point),
+        multiplier(x, w_scale, y),
+    )
+    limits = int8_limits(clamp)
+
+    def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
+        acc = local(1, "int32")
+        with T.grid(shape.length_out, shape.c_out) as (p, c):
+            store(acc, 0, biases[c])
+            with T.grid(shape.kernel, shape.group_in) as (k, i):
+                value = _padded_load(shape, data, p, c, k, i, T.int8(x.zero_point))
+                tap = weights[(c * shape.kernel + k) * shape.group_in + i]
+                store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
+            store(out, p * shape.c_out + c, requantize_scalar(acc[0], scales[c], y, limits))
+
+    name = f"conv1d_int8_{shape.label}"
+    return Kernel(name, _func(name, shape, "int8", constants, body), constants, shape.macs)
+
+
+def _float_kernel(
+    shape: ConvShape, weight: Array, bias: Array | None, clamp: Clamp | None
+) -> Kernel:
+    """Plain loops; weights lie as (c_out, tap, c_in / groups)."""
+    zeros = np.zeros(shape.c_out, np.float32)
+    constants = (
+        np.ascontiguousarray(weight.transpose(0, 2, 1), np.float32).reshape(-1),
+        zeros if bias is None else bias.astype(np.float32),
+    )
+
+    def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
+        acc = local(1, "float32")
+        with T.grid(shape.length_out, shape.c_out) as (p, c):
+            store(acc, 0, biases[c])
+            with T.grid(shape.kernel, shape.group_in) as (k, i):
+                value = _padded_load(shape, data, p, c, k, i, f32(0.0))
+                tap = weights[(c * shape.kernel + k) * shape.group_in + i]
+                store(acc, 0, acc[0] + value * tap)
+            store(out, p * shape.c_out + c, clamp_float(acc[0], clamp))
+
+    name = f"conv1d_float32_{shape.label}"
+    return Kernel(name, _func(name, shape, "float32", constants, body), constants, shape.macs)
+
+
+def _func(name: str, shape: ConvShape, dtype: str, constants: tuple[Array, ...], body: Any) -> Any:
+    parameters = [
+        Parameter("data", shape.length * shape.c_in, dtype),
+        *constant_parameters(constants),
+        Parameter("out", shape.length_out * shape.c_out, dtype),
+    ]
+    return prim_func(name, parameters, body)
+
+
+def _padded_load(shape: ConvShape, data: Any, p: Any, c: Any, k: Any, i: Any, padding: Any) -> Any:
+    """Load input channel i of output channel c's group at tap k of position p."""
+    t = p * shape.stride + k * shape.dilation - shape.pads[0]
+    index = t * shape.c_in + T.floordiv(c, shape.group_out) * shape.group_in + i
+    if not any(shape.pads):
+        return data[index]
+    inside = T.And(t >= 0, t < shape.length)
+    return T.if_then_else(inside, data[index], padding)

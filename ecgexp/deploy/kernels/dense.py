@@ -1,0 +1,108 @@
+"""Fully connected layer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ecgexp.deploy.kernels.ir import (
+    Parameter,
+    T,
+    clamp_float,
+    constant_parameters,
+    local,
+    prim_func,
+    store,
+)
+from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams, check_isa
+from ecgexp.deploy.kernels.requant import (
+    folded_bias,
+    int8_limits,
+    multiplier,
+    requantize_scalar,
+)
+from ecgexp.errors import BuildError
+
+Array = np.ndarray[Any, Any]
+
+
+def build(  # noqa: PLR0913
+    *,
+    isa: Isa,
+    n_in: int,
+    n_out: int,
+    weight: Array,
+    bias: Array | None,
+    x: QParams | None,
+    w_scale: Array | None,
+    y: QParams | None,
+    clamp: Clamp | None,
+) -> Kernel:
+    """Build y = W x + b.
+
+    Args:
+        isa: Instruction set to write for.
+        n_in: Inputs.
+        n_out: Outputs.
+        weight: (n_out, n_in), int8 or float32.
+        bias: (n_out,), int32 or float32, or None.
+        x: Quantization of the input; None for float32.
+        w_scale: (n_out,) float32 weight scales; None for float32.
+        y: Quantization of the output; None for float32.
+        clamp: Fused activation range, in int8 units or real numbers.
+
+    Raises:
+        BuildError: The shapes do not fit together or an int32 sum can overflow.
+    """
+    check_isa(isa)
+    if weight.shape != (n_out, n_in):
+        raise BuildError(f"dense weight is {weight.shape}, expected {(n_out, n_in)}")
+    if x is None or y is None or w_scale is None:
+        return _float_kernel(n_in, n_out, weight, bias, clamp)
+    constants = (
+        np.ascontiguousarray(weight).reshape(-1),
+        folded_bias(weight, bias, x.zero_point),
+        multiplier(x, w_scale, y),
+    )
+    limits = int8_limits(clamp)
+
+    def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
+        acc = local(1, "int32")
+        with T.serial(n_out) as o:
+            store(acc, 0, biases[o])
+            with T.serial(n_in) as i:
+                product = T.Cast("int32", data[i]) * T.Cast("int32", weights[o * n_in + i])
+                store(acc, 0, acc[0] + product)
+            store(out, o, requantize_scalar(acc[0], scales[o], y, limits))
+
+    return _kernel("int8", n_in, n_out, constants, body)
+
+
+def _float_kernel(
+    n_in: int, n_out: int, weight: Array, bias: Array | None, clamp: Clamp | None
+) -> Kernel:
+    constants = (
+        np.ascontiguousarray(weight, np.float32).reshape(-1),
+        np.zeros(n_out, np.float32) if bias is None else bias.astype(np.float32),
+    )
+
+    def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
+        acc = local(1, "float32")
+        with T.serial(n_out) as o:
+            store(acc, 0, biases[o])
+            with T.serial(n_in) as i:
+                store(acc, 0, acc[0] + data[i] * weights[o * n_in + i])
+            store(out, o, clamp_float(acc[0], clamp))
+
+    return _kernel("float32", n_in, n_out, constants, body)
+
+
+def _kernel(dtype: str, n_in: int, n_out: int, constants: tuple[Array, ...], body: Any) -> Kernel:
+    name = f"dense_{dtype}_i{n_in}o{n_out}"
+    parameters = [
+        Parameter("data", n_in, dtype),
+        *constant_parameters(constants),
+        Parameter("out", n_out, dtype),
+    ]
+    return Kernel(name, prim_func(name, parameters, body), constants, n_in * n_out)

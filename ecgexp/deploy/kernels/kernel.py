@@ -1,0 +1,62 @@
+"""What every kernel builder takes and returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ecgexp.errors import BuildError
+
+Isa = Literal["mve", "generic"]
+Clamp = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class QParams:
+    """How an int8 tensor maps to real numbers: real = scale * (value - zero_point).
+
+    Attributes:
+        scale: Step between neighbouring values; a float32 number, greater than zero.
+        zero_point: The int8 value that stands for 0.0.
+    """
+
+    scale: float
+    zero_point: int
+
+    def __post_init__(self) -> None:
+        if not -128 <= self.zero_point <= 127:
+            raise BuildError(f"zero point {self.zero_point} is not an int8 value")
+        if not (np.isfinite(self.scale) and self.scale > 0):
+            raise BuildError(f"quantization scale {self.scale} is not a positive number")
+        object.__setattr__(self, "scale", float(np.float32(self.scale)))
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One operator of one shape, ready to be compiled.
+
+    Attributes:
+        name: Describes operator and shape; a C identifier, not unique by itself.
+        func: A TIR PrimFunc over flat buffers: data inputs, constants, output.
+        constants: Arrays to pass after the data inputs, in order.
+        macs: Multiply-accumulates of one call.
+        in_place: Whether the output may lie where the first input lies.
+    """
+
+    name: str
+    func: Any
+    constants: tuple[np.ndarray[Any, Any], ...]
+    macs: int
+    in_place: bool = False
+
+
+def check_isa(isa: str) -> None:
+    """Refuse an instruction set that no kernel is written for.
+
+    Raises:
+        BuildError: `isa` is not supported.
+    """
+    if isa not in ("mve", "generic"):
+        raise BuildError(f"isa {isa!r} is not supported; kernels exist for: generic, mve")

@@ -1,0 +1,149 @@
+"""Max and average pooling over time, time-major."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from ecgexp.deploy.kernels.ir import Parameter, T, f32, i32, local, prim_func, store
+from ecgexp.deploy.kernels.kernel import Isa, Kernel, QParams, check_isa
+from ecgexp.deploy.kernels.requant import quantize_scalar
+from ecgexp.errors import BuildError
+
+Kind = Literal["max", "avg"]
+
+
+def length_out(length: int, kernel: int, stride: int, pads: tuple[int, int]) -> int:
+    """Return the number of output samples of a pooling window."""
+    return (length + sum(pads) - kernel) // stride + 1
+
+
+def build(  # noqa: PLR0913
+    *,
+    isa: Isa,
+    kind: Kind,
+    length: int,
+    channels: int,
+    kernel: int,
+    stride: int,
+    pads: tuple[int, int],
+    x: QParams | None,
+    y: QParams | None,
+    count_include_pad: bool,
+) -> Kernel:
+    """Build a pooling of a (length, channels) buffer.
+
+    Args:
+        isa: Instruction set to write for.
+        kind: `max` or `avg`.
+        length: Input samples.
+        channels: Channels.
+        kernel: Samples of a window.
+        stride: Samples between windows.
+        pads: Padding on the left and right, in samples.
+        x: Quantization of the input; None for float32.
+        y: Quantization of the output; None for float32. Equal to `x` for `max`.
+        count_include_pad: Whether padding counts in the divisor of `avg`.
+
+    Raises:
+        BuildError: A window is empty, or `max` would have to change the quantization.
+    """
+    check_isa(isa)
+    if max(pads) >= kernel or length_out(length, kernel, stride, pads) < 1:
+        raise BuildError(f"pooling: window {kernel} does not fit {length} samples padded by {pads}")
+    window = _Window(length, channels, kernel, stride, pads)
+    if kind == "max":
+        if x != y:
+            raise BuildError(f"max pooling cannot change the quantization from {x} to {y}")
+        return _max_kernel(window, "float32" if x is None else "int8")
+    if x is None or y is None:
+        return _float_average(window, count_include_pad)
+    return _int8_average(window, x, y, count_include_pad)
+
+
+class _Window:
+    """Geometry of a pooling window and the loops over it."""
+
+    def __init__(
+        self, length: int, channels: int, kernel: int, stride: int, pads: tuple[int, int]
+    ) -> None:
+        self.length, self.channels = length, channels
+        self.kernel, self.stride, self.pads = kernel, stride, pads
+        self.length_out = length_out(length, kernel, stride, pads)
+
+    @property
+    def label(self) -> str:
+        pads = f"p{self.pads[0]}_{self.pads[1]}"
+        return f"l{self.length}c{self.channels}k{self.kernel}s{self.stride}{pads}"
+
+    def parameters(self, dtype: str) -> list[Parameter]:
+        return [
+            Parameter("data", self.length * self.channels, dtype),
+            Parameter("out", self.length_out * self.channels, dtype),
+        ]
+
+    def index(self, p: Any, k: Any, c: Any) -> Any:
+        return (p * self.stride + k - self.pads[0]) * self.channels + c
+
+    def inside(self, p: Any, k: Any) -> Any:
+        t = p * self.stride + k - self.pads[0]
+        return T.And(t >= 0, t < self.length)
+
+    def load(self, data: Any, p: Any, k: Any, c: Any, padding: Any) -> Any:
+        value = data[self.index(p, k, c)]
+        return T.if_then_else(self.inside(p, k), value, padding) if any(self.pads) else value
+
+    def count(self, p: Any, count_include_pad: bool) -> Any:
+        """Return the divisor of position p as an int32 expression."""
+        start = p * self.stride - self.pads[0]
+        if count_include_pad:
+            return T.min(i32(self.kernel), i32(self.length + self.pads[1]) - start)
+        end = T.min(start + self.kernel, i32(self.length))
+        return end - T.max(start, i32(0))
+
+
+def _max_kernel(window: _Window, dtype: str) -> Kernel:
+    lowest = T.int8(-128) if dtype == "int8" else f32(-3.4028234663852886e38)
+
+    def body(data: Any, out: Any) -> None:
+        best = local(1, dtype)
+        with T.grid(window.length_out, window.channels) as (p, c):
+            store(best, 0, lowest)
+            with T.serial(window.kernel) as k:
+                store(best, 0, T.max(best[0], window.load(data, p, k, c, lowest)))
+            store(out, p * window.channels + c, best[0])
+
+    name = f"max_pool_{dtype}_{window.label}"
+    return Kernel(name, prim_func(name, window.parameters(dtype), body), (), 0)
+
+
+def _float_average(window: _Window, count_include_pad: bool) -> Kernel:
+    def body(data: Any, out: Any) -> None:
+        acc = local(1, "float32")
+        with T.grid(window.length_out, window.channels) as (p, c):
+            store(acc, 0, f32(0.0))
+            with T.serial(window.kernel) as k:
+                store(acc, 0, acc[0] + window.load(data, p, k, c, f32(0.0)))
+            count = T.Cast("float32", window.count(p, count_include_pad))
+            store(out, p * window.channels + c, acc[0] / count)
+
+    name = f"avg_pool_float32_{window.label}"
+    return Kernel(name, prim_func(name, window.parameters("float32"), body), (), 0)
+
+
+def _int8_average(window: _Window, x: QParams, y: QParams, count_include_pad: bool) -> Kernel:
+    """Sum as integers, then the float32 steps of dequantize, mean and quantize."""
+
+    def body(data: Any, out: Any) -> None:
+        acc = local(1, "int32")
+        with T.grid(window.length_out, window.channels) as (p, c):
+            store(acc, 0, i32(0))
+            with T.serial(window.kernel) as k:
+                value = window.load(data, p, k, c, T.int8(x.zero_point))
+                store(acc, 0, acc[0] + T.Cast("int32", value) - i32(x.zero_point))
+            total = T.Cast("float32", acc[0]) * f32(x.scale)
+            mean = total / T.Cast("float32", window.count(p, count_include_pad))
+            value = quantize_scalar(mean / f32(y.scale), y, (-128, 127))
+            store(out, p * window.channels + c, value)
+
+    name = f"avg_pool_int8_{window.label}"
+    return Kernel(name, prim_func(name, window.parameters("int8"), body), (), 0)

@@ -1,0 +1,152 @@
+"""TIR PrimFuncs to an object file of plain C functions, through TVM's LLVM."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import tvm
+import tvm_ffi
+from tvm import s_tir, tirx
+
+from ecgexp.errors import BuildError
+
+# Kernels unroll by hand where it pays; LLVM's full unrolling spills and bloats flash.
+_MVE_OPTIONS = ["-unroll-threshold:uint=0"]
+
+
+class LoweringTarget(Protocol):
+    """The part of a target that the compiler needs."""
+
+    @property
+    def cpu(self) -> str:
+        """LLVM name of the core, for example `cortex-m55`."""
+
+    @property
+    def isa(self) -> str:
+        """`mve` or `generic`."""
+
+
+def llvm_target(target: LoweringTarget) -> Any:
+    """Return TVM's description of a target.
+
+    Raises:
+        BuildError: No code generator options are known for the target.
+    """
+    if target.isa == "mve" and target.cpu == "cortex-m55":
+        return tvm.target.Target(
+            {
+                "kind": "llvm",
+                "mtriple": "thumbv8.1m.main-none-eabi",
+                "mcpu": target.cpu,
+                "mfloat-abi": "hard",
+                "vector-width": 128,
+                "cl-opt": _MVE_OPTIONS,
+            }
+        )
+    machine = platform.machine()
+    if target.isa == "generic" and machine in ("x86_64", "aarch64"):
+        return tvm.target.Target({"kind": "llvm", "mtriple": f"{machine}-unknown-linux-gnu"})
+    raise BuildError(
+        f"no code generator for cpu {target.cpu!r} with isa {target.isa!r} on {machine}: "
+        "supported are cortex-m55 with mve, and the host with generic"
+    )
+
+
+def lower_module(funcs: Mapping[str, Any], target: LoweringTarget) -> Any:
+    """Lower PrimFuncs to plain C functions and generate code.
+
+    Args:
+        funcs: Symbol to PrimFunc over flat, static buffers.
+        target: What to compile for.
+
+    Returns:
+        TVM's LLVM module; each buffer parameter is a pointer to its element type.
+    """
+    llvm = llvm_target(target)
+    module = tvm.IRModule(
+        {name: func.with_attr("global_symbol", name) for name, func in funcs.items()}
+    )
+    with tvm.transform.PassContext(opt_level=3):
+        lowered = _lowering(llvm)(module)
+        plain = {
+            var.name_hint: _with_pointer_parameters(func, var.name_hint, llvm)
+            for var, func in lowered.functions.items()
+        }
+        return tvm.get_global_func("target.build.llvm")(tvm.IRModule(plain), llvm)
+
+
+def write_object(funcs: Mapping[str, Any], target: LoweringTarget, path: Path) -> Path:
+    """Compile PrimFuncs into one relocatable object.
+
+    Args:
+        funcs: Symbol to PrimFunc over flat, static buffers.
+        target: What to compile for.
+        path: Object file to write, ending in `.o`.
+
+    Returns:
+        `path`.
+    """
+    lower_module(funcs, target).write_to_file(str(path), "o")
+    return path
+
+
+def lower_functions(funcs: Mapping[str, Any], target: LoweringTarget, folder: Path) -> bytes:
+    """Compile PrimFuncs and return the object file's bytes; `folder` holds it for a moment."""
+    path = write_object(funcs, target, folder / "kernels.tmp.o")
+    content = path.read_bytes()
+    path.unlink()
+    return content
+
+
+def _lowering(llvm: Any) -> Any:
+    """Return the s_tir lowering without MakePackedAPI, whose argument checks need TVM's runtime."""
+    s_tir_pass, tirx_pass = s_tir.transform, tirx.transform
+    return tvm.ir.transform.Sequential(
+        [
+            tirx_pass.BindTarget(llvm),
+            s_tir_pass.CanonicalizeLoop(),
+            s_tir_pass.LowerInitBlock(),
+            s_tir_pass.PlanAndUpdateBufferAllocationLocation(),
+            s_tir_pass.ConvertBlocksToOpaque(),
+            s_tir_pass.CompactBufferAllocation(),
+            s_tir_pass.LowerMatchBuffer(),
+            s_tir_pass.StmtSimplify(),
+            s_tir_pass.AnnotateIrregularLoop(),
+            s_tir_pass.LowerOpaqueBlock(),
+            tirx_pass.FlattenBuffer(),
+            tirx_pass.NarrowDataType(32),
+            s_tir_pass.LoopPartition(),
+            tirx_pass.VectorizeLoop(True),
+            tirx_pass.StorageRewrite(),
+            s_tir_pass.HoistIfThenElse(),
+            tirx_pass.UnrollLoop(),
+            s_tir_pass.RenormalizeSplitPattern(),
+            s_tir_pass.StmtSimplify(),
+            tirx_pass.RemoveNoOp(),
+            s_tir_pass.RewriteUnsafeSelect(),
+            tirx_pass.CommonSubexprElim(),
+            tirx_pass.AnnotateEntryFunc(),
+            tirx_pass.LowerIntrin(),
+        ]
+    )
+
+
+def _with_pointer_parameters(func: Any, name: str, llvm: Any) -> Any:
+    """Replace each buffer parameter, which the code generators cannot print, by a pointer."""
+    pointers = [
+        (p, tirx.Var(p.name, tvm.ir.PointerType(tvm.ir.PrimType(str(p.ty.dtype)))))
+        for p in func.params
+    ]
+
+    def to_pointer(call: Any) -> Any:
+        for parameter, pointer in pointers:
+            if len(call.args) > 0 and call.args[0].same_as(parameter):
+                return pointer
+        return call
+
+    body = tvm_ffi.structural_map(func.body, (tvm.ir.Call, to_pointer))
+    plain = tirx.PrimFunc([pointer for _, pointer in pointers], body)
+    return plain.with_attrs({"global_symbol": name, "target": llvm, "tirx.noalias": True})
