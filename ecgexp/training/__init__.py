@@ -1,0 +1,1 @@
+"""Fit, evaluate and keep classifiers; import the modules, this package stays light."""

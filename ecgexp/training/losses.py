@@ -1,0 +1,164 @@
+"""Losses with class weights: what a network is asked to become good at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ecgexp.errors import ConfigError
+from ecgexp.training.metrics import classification_metrics
+from ecgexp.types import SignalSpec
+
+_POLICIES = {"none": 0.0, "balanced": 1.0}
+
+
+def weights_per_class(class_counts: Sequence[int], policy: str | float) -> Tensor:
+    """Return one weight per class, proportional to a power of its rarity.
+
+    Args:
+        class_counts: Windows per class in the training split.
+        policy: `none`, `balanced` (weight 1/count), or a number p for weight count**-p.
+
+    Returns:
+        Weights (class,) float32 whose mean over the training windows is 1, so that the learning
+        rate keeps its meaning under every policy.
+
+    Raises:
+        ConfigError: The policy is unknown, or a class to be weighted has no window.
+    """
+    counts = np.asarray(class_counts, dtype=np.float64)
+    power = _power(policy)
+    if power and not counts.all():
+        missing = [str(index) for index in np.flatnonzero(counts == 0)]
+        raise ConfigError(
+            f"objective.class_weights: {policy!r} needs a training window of every class; there is "
+            f"none of class index {', '.join(missing)}; use class_weights=none or another split"
+        )
+    raw = counts**-power if power else np.ones_like(counts)
+    return torch.tensor(raw * counts.sum() / (raw * counts).sum(), dtype=torch.float32)
+
+
+def _power(policy: str | float) -> float:
+    if isinstance(policy, str):
+        if policy in _POLICIES:
+            return _POLICIES[policy]
+    elif not isinstance(policy, bool) and 0 <= policy <= 2:
+        return float(policy)
+    raise ConfigError(
+        f"objective.class_weights: {policy!r} is not a policy; use none, balanced, or a number "
+        "p in 0..2 for weights proportional to count**-p"
+    )
+
+
+def _check_range(key: str, value: float, low: float, high: float) -> float:
+    if not low <= value <= high:
+        raise ConfigError(f"objective.{key}: {value!r} is out of range; use {low:g}..{high:g}")
+    return float(value)
+
+
+class Objective(nn.Module):
+    """A loss and the measures that go with it.
+
+    The loss is the plain mean of weighted losses per window, so that a batch that happens to hold
+    a rare class pulls harder instead of being normalised away.
+
+    Args:
+        spec: Names the classes.
+        class_counts: Windows per class in the training split.
+        class_weights: Policy, see `weights_per_class`.
+    """
+
+    weight: Tensor
+
+    def __init__(
+        self, *, spec: SignalSpec, class_counts: Sequence[int], class_weights: str | float
+    ) -> None:
+        super().__init__()
+        if len(class_counts) != spec.n_classes:
+            raise ConfigError(
+                f"objective: {len(class_counts)} class counts for {spec.n_classes} labels"
+            )
+        self.labels = spec.labels
+        self.register_buffer(
+            "weight", weights_per_class(class_counts, class_weights), persistent=False
+        )
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss () of logits (batch, class) and classes y (batch,) int64."""
+        return self.losses(logits, y).mean()
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the weighted loss of each window, (batch,)."""
+        raise NotImplementedError
+
+    def metrics(self, y: NDArray[np.int64], logits: NDArray[np.floating]) -> dict[str, float]:
+        """Measure a split: classes y (window,) and logits (window, class) to bare names."""
+        return classification_metrics(self.labels, y, logits)
+
+
+class CrossEntropy(Objective):
+    """Cross-entropy of the softmax.
+
+    Args:
+        spec: Names the classes.
+        class_counts: Windows per class in the training split.
+        class_weights: Policy, see `weights_per_class`.
+        label_smoothing: Share of the target spread over all classes, 0..1.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: SignalSpec,
+        class_counts: Sequence[int],
+        class_weights: str | float,
+        label_smoothing: float,
+    ) -> None:
+        super().__init__(spec=spec, class_counts=class_counts, class_weights=class_weights)
+        self.label_smoothing = _check_range("label_smoothing", label_smoothing, 0, 1)
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the weighted loss of each window, (batch,)."""
+        return functional.cross_entropy(
+            logits, y, self.weight, reduction="none", label_smoothing=self.label_smoothing
+        )
+
+
+class Focal(Objective):
+    """Cross-entropy that fades for windows the network is already sure of.
+
+    Args:
+        spec: Names the classes.
+        class_counts: Windows per class in the training split.
+        class_weights: Policy, see `weights_per_class`.
+        gamma: Exponent of (1 - probability of the true class); 0 is plain cross-entropy.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: SignalSpec,
+        class_counts: Sequence[int],
+        class_weights: str | float,
+        gamma: float,
+    ) -> None:
+        super().__init__(spec=spec, class_counts=class_counts, class_weights=class_weights)
+        self.gamma = _check_range("gamma", gamma, 0, 10)
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the weighted loss of each window, (batch,)."""
+        log_probability = functional.log_softmax(logits, dim=1)
+        of_truth = log_probability.gather(1, y[:, None]).squeeze(1)
+        fade = (1 - of_truth.exp()).clamp_min(0) ** self.gamma
+        return -self.weight[y] * fade * of_truth

@@ -1,0 +1,146 @@
+"""The LightningModule that fits a classifier and keeps its per-epoch history."""
+
+from __future__ import annotations
+
+import math
+import platform
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+
+from ecgexp.errors import ConfigError
+from ecgexp.training import metric_names as names
+from ecgexp.training.checkpoint import KEY, SCHEMA
+from ecgexp.training.losses import Objective
+from ecgexp.training.optimizer import OptimizerSpec
+
+Batch = tuple[Tensor, Tensor]
+_VERSIONED = ("ecgexp", "torch", "pytorch-lightning", "numpy")
+
+
+class Classifier(pl.LightningModule):
+    """A network, its objective and its optimizer, as Lightning wants them.
+
+    Nothing is logged per step: losses and logits are collected and measured once per epoch, so a
+    step costs what the bare computation costs.
+
+    Args:
+        network: Maps windows (batch, lead, sample) float32 to logits (batch, class).
+        objective: Loss and measures.
+        optimizer: Makes the optimizer and its schedule.
+        seed: With the epoch, decides the random numbers of that epoch (dropout and the like), so
+            that a resumed fit draws the same ones.
+        record: Plain values that every checkpoint carries: `spec`, `config`.
+
+    Attributes:
+        history: One row of metrics per finished epoch.
+    """
+
+    def __init__(
+        self,
+        *,
+        network: nn.Module,
+        objective: Objective,
+        optimizer: OptimizerSpec,
+        seed: int,
+        record: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.objective = objective
+        self.history: list[dict[str, float]] = []
+        self._optimizer_spec = optimizer
+        self._seed = seed
+        self._record = record
+        self._losses: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._truth: list[Tensor] = []
+
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """Return optimizer and schedule for the steps that the trainer expects."""
+        total_steps = int(self.trainer.estimated_stepping_batches)
+        optimizer, scheduler = self._optimizer_spec.build(self.network.parameters(), total_steps)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of one batch."""
+        if batch_idx == 0:
+            self._seed_epoch()
+        x, y = batch
+        loss: Tensor = self.objective(self.network(x), y)
+        self._losses.append(loss.detach())
+        return loss
+
+    def _seed_epoch(self) -> None:
+        # Not in on_train_epoch_start: loaders draw from the same generator after that hook, and a
+        # resumed fit makes its first loader at another moment than an uninterrupted one.
+        words = np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)
+        torch.manual_seed(int(words[0]))
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect the logits of one batch."""
+        x, y = batch
+        self._logits.append(self.network(x))
+        self._truth.append(y)
+
+    def on_validation_epoch_end(self) -> None:
+        """Measure the whole validation split at once."""
+        logits, y = torch.cat(self._logits), torch.cat(self._truth)
+        self._logits.clear()
+        self._truth.clear()
+        loss = float(self.objective(logits, y))
+        measured = self.objective.metrics(y.cpu().numpy(), logits.float().cpu().numpy())
+        bar = {names.LOSS, names.F1_MACRO}
+        figures = {names.LOSS: loss, **measured}
+        for shown in (True, False):
+            chosen = {name: value for name, value in figures.items() if (name in bar) == shown}
+            self.log_dict(names.of_split(names.VAL, chosen), prog_bar=shown)
+
+    def on_train_epoch_end(self) -> None:
+        """Add the finished epoch to the history.
+
+        Raises:
+            ConfigError: The loss is no longer a number.
+        """
+        loss = float(torch.stack(self._losses).mean())
+        self._losses.clear()
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"optimizer.optimizer.lr: the training loss became {loss} in epoch "
+                f"{self.current_epoch}; lower the learning rate or set trainer.gradient_clip_norm"
+            )
+        rate = float(self.trainer.optimizers[0].param_groups[0]["lr"])
+        own = {names.TRAIN_LOSS: loss, names.TRAIN_LEARNING_RATE: rate}
+        self.log_dict(own)
+        validation = {
+            name: float(value)
+            for name, value in self.trainer.callback_metrics.items()
+            if name.startswith(f"{names.VAL}/")
+        }
+        self.history.append({"epoch": self.current_epoch, **own, **validation})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what ecgexp needs to use the checkpoint without the run's folder."""
+        checkpoint[KEY] = {
+            "schema": SCHEMA,
+            "versions": library_versions(),
+            "history": [dict(row) for row in self.history],
+            **self._record,
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Continue the history of the interrupted fit."""
+        self.history = [dict(row) for row in checkpoint[KEY]["history"]]
+
+
+def library_versions() -> dict[str, str]:
+    """Return the versions that decide what a fit computes."""
+    return {"python": platform.python_version(), **{name: version(name) for name in _VERSIONED}}

@@ -1,0 +1,79 @@
+"""Build the Lightning Trainer and set what else decides speed and reproducibility."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.loggers import Logger
+
+from ecgexp.errors import ConfigError
+from ecgexp.training.checkpoint import AtomicCheckpointIO
+from ecgexp.training.quiet import quiet_lightning
+
+
+def build_trainer(  # noqa: PLR0913
+    *,
+    callbacks: list[Callback],
+    logger: Logger | bool,
+    default_root_dir: str,
+    accelerator: str,
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"],
+    n_threads: int,
+    deterministic: bool,
+    max_epochs: int,
+    gradient_clip_norm: float | None,
+    limit_train_batches: int | float,
+    limit_val_batches: int | float,
+    progress: Literal["auto", "always", "never"],
+) -> pl.Trainer:
+    """Return a trainer for one fit on one device.
+
+    Args:
+        callbacks: Callbacks of the fit; the progress bar is added here.
+        logger: Where metrics go; False for nowhere.
+        default_root_dir: Folder for what has no folder of its own.
+        accelerator: `cpu`, `gpu` or another of Lightning's.
+        precision: Lightning's name of the number format.
+        n_threads: Threads of torch; one is fastest for networks of some ten thousand parameters.
+        deterministic: Whether torch must choose reproducible algorithms.
+        max_epochs: Epochs of a fit that is not stopped early; the schedule spans them.
+        gradient_clip_norm: Largest norm of the gradient, or None to leave it alone.
+        limit_train_batches: Batches (int) or share (float) of the training split per epoch.
+        limit_val_batches: The same for the validation split.
+        progress: Whether to draw a bar; `auto` draws it on a terminal only.
+
+    Raises:
+        ConfigError: A value cannot be used on this machine.
+    """
+    if n_threads < 1:
+        raise ConfigError(f"trainer.n_threads: {n_threads!r} must be at least 1")
+    torch.set_num_threads(n_threads)
+    # Without this, denormal gradients make small networks several times slower on x86.
+    torch.set_flush_denormal(True)
+    bar = progress == "always" or (progress == "auto" and sys.stderr.isatty())
+    try:
+        with quiet_lightning():
+            return pl.Trainer(
+                callbacks=[*callbacks, *([RichProgressBar()] if bar else [])],
+                logger=logger,
+                default_root_dir=str(Path(default_root_dir)),
+                accelerator=accelerator,
+                devices=1,
+                precision=precision,
+                deterministic=deterministic,
+                max_epochs=max_epochs,
+                gradient_clip_val=gradient_clip_norm,
+                limit_train_batches=limit_train_batches,
+                limit_val_batches=limit_val_batches,
+                num_sanity_val_steps=0,
+                enable_progress_bar=bar,
+                enable_model_summary=False,
+                plugins=[AtomicCheckpointIO()],
+            )
+    except (ValueError, RuntimeError) as error:
+        raise ConfigError(f"trainer: {error}") from error
