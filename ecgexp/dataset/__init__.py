@@ -1,0 +1,1 @@
+"""Recordings, labels, splits and windows, cached on disk and served in batches."""

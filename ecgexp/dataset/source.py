@@ -1,0 +1,233 @@
+"""From a source of recordings to cached windows: the one path every data set takes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.dataset import cache
+from ecgexp.dataset.splits import check_duplicates, check_patients, check_training_classes
+from ecgexp.dataset.windows import SPLITS, Plan, Split, WindowSet, cut
+from ecgexp.errors import DataError
+from ecgexp.preprocessing.chain import Chain
+from ecgexp.types import SignalSpec
+
+CACHE_SCHEMA = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a source would read, found out without reading signals.
+
+    Attributes:
+        content: What decides the windows: parameters, checksums. The same on every machine.
+        stamp: Signs that a file was touched, such as its time of change; they guard the cache
+            against files edited in place but are no part of the fingerprint.
+    """
+
+    content: dict[str, Any]
+    stamp: dict[str, Any]
+
+
+class Source(Protocol):
+    """Where recordings come from. A new data set implements these four members."""
+
+    @property
+    def name(self) -> str:
+        """A word for the cache folder."""
+        ...
+
+    def identity(self) -> Identity:
+        """Describe what would be read; fast, called at every start."""
+        ...
+
+    def plan(self) -> Plan:
+        """Decide every window from the annotations."""
+        ...
+
+    def signal(self, record: str) -> NDArray[np.floating]:
+        """Return a record's signal (lead, sample) in mV."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedWindows:
+    """An opened cache folder.
+
+    Attributes:
+        spec: Shape, rate, leads and labels of the windows.
+        fingerprint: Identifies the source's content and the preprocessing.
+        records: Per split, the names of its records.
+        sets: The windows of each split.
+    """
+
+    spec: SignalSpec
+    fingerprint: str
+    records: dict[Split, tuple[str, ...]]
+    sets: dict[Split, WindowSet]
+
+
+Track = Callable[[Iterable[str], str, int], Iterable[str]]
+
+
+def no_progress(items: Iterable[str], description: str, total: int) -> Iterable[str]:
+    """Show nothing."""
+    return items
+
+
+def fingerprint(source: Source, chain: Chain) -> str:
+    """Identify the windows that a source and a chain make, without making them."""
+    return _keys(source.identity(), chain)[0]
+
+
+def prepare(source: Source, chain: Chain, cache_dir: Path, *, track: Track) -> CachedWindows:
+    """Open the windows of a source and a chain, building them first when they are not cached.
+
+    Args:
+        source: Where the recordings come from.
+        chain: The preprocessing.
+        cache_dir: Folder of all caches.
+        track: Wraps the iteration over records to show progress.
+
+    Raises:
+        DataError: A recording, a split or the disk does not allow it.
+    """
+    print_of_content, key = _keys(source.identity(), chain)
+
+    def build(folder: Path) -> None:
+        _build(source, chain, folder, track)
+
+    folder = cache.open_or_build(cache_dir, f"{source.name}-{key}", build)
+    return _open(folder, print_of_content)
+
+
+def _keys(identity: Identity, chain: Chain) -> tuple[str, str]:
+    content = {
+        "schema": CACHE_SCHEMA,
+        "source": identity.content,
+        "preprocessing": chain.describe(),
+    }
+    return cache.digest(content), cache.digest({"content": content, "stamp": identity.stamp})
+
+
+def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
+    plan = source.plan()
+    check_patients(plan.records, plan.patients, plan.splits)
+    check_training_classes(plan.labels, plan.class_counts("train"))
+    order = np.lexsort((plan.start, plan.record, plan.split_of_window()))
+    record, start, y = plan.record[order], plan.start[order], plan.y[order]
+    split = plan.split_of_window()[order]
+    used = [plan.records[index] for index in dict.fromkeys(record.tolist())]
+    guard = _DuplicateGuard(plan)
+    fs_hz, n_samples = plan.fs_hz, 0
+    with cache.RowWriter(folder / "x.npy", len(y)) as x:
+        for name in track(used, f"preparing {source.name}", len(used)):
+            starts = start[record == plan.records.index(name)]
+            rows, fs_hz = _windows_of(source, chain, plan, name, starts, guard)
+            n_samples = rows.shape[-1]
+            x.append(rows)
+    guard.check()
+    for array_name, values in (("record", record), ("start", start), ("y", y)):
+        cache.save_array(folder / f"{array_name}.npy", values)
+    meta = {
+        "spec": SignalSpec(
+            fs_hz=fs_hz, leads=plan.leads, n_samples=n_samples, labels=plan.labels
+        ).to_dict(),
+        "records": list(plan.records),
+        "patients": list(plan.patients),
+        "splits": list(plan.splits),
+        "bounds": np.searchsorted(split, np.arange(len(SPLITS) + 1)).tolist(),
+    }
+    cache.save_meta(folder, meta)
+
+
+def _windows_of(
+    source: Source,
+    chain: Chain,
+    plan: Plan,
+    name: str,
+    starts: NDArray[np.int64],
+    guard: _DuplicateGuard,
+) -> tuple[NDArray[np.float32], float]:
+    raw = source.signal(name)
+    guard.add(name, raw, starts)
+    try:
+        filtered, fs_hz = chain.apply_record(raw, plan.fs_hz)
+        first = np.round(starts * (fs_hz / plan.fs_hz)).astype(np.int64)
+        return chain.apply_window(cut(filtered, first, round(plan.window_s * fs_hz)), fs_hz)
+    except DataError as error:
+        raise DataError(f"record {name}: {error}") from error
+
+
+class _DuplicateGuard:
+    """Remember digests of raw records and windows; preprocessing would hide shared excerpts."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._splits = dict(zip(plan.records, plan.splits, strict=True))
+        self._length = round(plan.window_s * plan.fs_hz)
+        self._records: list[tuple[bytes, str, Split]] = []
+        self._windows: list[tuple[bytes, str, Split]] = []
+
+    def add(self, name: str, raw: NDArray[np.floating], starts: NDArray[np.int64]) -> None:
+        signal = np.ascontiguousarray(raw, dtype=np.float32)
+        split = self._splits[name]
+        self._records.append((_content(signal), f"record {name}", split))
+        for start, window in zip(starts, cut(signal, starts, self._length), strict=True):
+            where = f"record {name} at {start / self._plan.fs_hz:.3f} s"
+            self._windows.append((_content(window), where, split))
+
+    def check(self) -> None:
+        for kind, entries in (("record", self._records), ("window", self._windows)):
+            check_duplicates(
+                [entry[0] for entry in entries],
+                [entry[1] for entry in entries],
+                [entry[2] for entry in entries],
+                kind=kind,
+            )
+
+
+def _content(signal: NDArray[np.float32]) -> bytes:
+    # A disconnected lead is equal everywhere without being a copy of anything.
+    if signal.size == 0 or np.ptp(signal) == 0:
+        return b""
+    return hashlib.sha1(np.ascontiguousarray(signal).data, usedforsecurity=False).digest()
+
+
+def _open(folder: Path, fingerprint: str) -> CachedWindows:
+    try:
+        meta = json.loads((folder / cache.META).read_text(encoding="utf-8"))
+        x = np.load(folder / "x.npy", mmap_mode="r")
+        record, start, y = (np.load(folder / f"{name}.npy") for name in ("record", "start", "y"))
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the window cache {folder} is damaged ({error}); delete that folder and start again"
+        ) from error
+    names = np.array(meta["records"])
+    patients = np.array(meta["patients"])
+    sets: dict[Split, WindowSet] = {}
+    records: dict[Split, tuple[str, ...]] = {}
+    for split, (begin, end) in zip(SPLITS, pairwise(meta["bounds"]), strict=True):
+        inside = slice(begin, end)
+        sets[split] = WindowSet(
+            x=x[inside],
+            y=y[inside],
+            patient=patients[record[inside]],
+            record=names[record[inside]],
+            start=start[inside],
+        )
+        records[split] = tuple(names[np.unique(record[inside])].tolist())
+    return CachedWindows(
+        spec=SignalSpec.from_dict(meta["spec"]),
+        fingerprint=fingerprint,
+        records=records,
+        sets=sets,
+    )

@@ -1,0 +1,101 @@
+"""What windows to cut, and cutting them: plain arrays, no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Every window of a data set, decided from annotations before any signal is filtered.
+
+    Attributes:
+        fs_hz: Sampling rate of the records.
+        leads: Lead names in channel order.
+        labels: Class names; `y` counts in this order.
+        window_s: Length of a window in seconds.
+        records: Record names.
+        patients: Patient of each record.
+        splits: Split of each record.
+        record: Index into `records` per window (window,).
+        start: First sample of each window in its record, at `fs_hz` (window,). It may lie before
+            the record and the end behind it: the edge value is repeated there.
+        y: Class of each window (window,).
+    """
+
+    fs_hz: float
+    leads: tuple[str, ...]
+    labels: tuple[str, ...]
+    window_s: float
+    records: tuple[str, ...]
+    patients: tuple[str, ...]
+    splits: tuple[Split, ...]
+    record: NDArray[np.int64]
+    start: NDArray[np.int64]
+    y: NDArray[np.int64]
+
+    def split_of_window(self) -> NDArray[np.int64]:
+        """Return the position in `SPLITS` of each window's split (window,)."""
+        of_record = np.array([SPLITS.index(split) for split in self.splits], dtype=np.int64)
+        return of_record[self.record]
+
+    def class_counts(self, split: Split) -> tuple[int, ...]:
+        """Count the windows of each class in a split."""
+        inside = self.split_of_window() == SPLITS.index(split)
+        counts = np.bincount(self.y[inside], minlength=len(self.labels))
+        return tuple(int(count) for count in counts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowSet:
+    """The windows of one split.
+
+    Attributes:
+        x: Preprocessed windows (window, lead, sample) float32, usually memory-mapped, read only.
+        y: Class of each window (window,) int64.
+        patient: Patient of each window (window,).
+        record: Record of each window (window,).
+        start: First sample of each window in its record, at the record's rate (window,).
+    """
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    patient: NDArray[np.str_]
+    record: NDArray[np.str_]
+    start: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+def cut(x: NDArray[np.floating], first: NDArray[np.int64], length: int) -> NDArray[np.floating]:
+    """Cut windows out of one signal, repeating its edge values outside of it.
+
+    Args:
+        x: Signal (lead, sample).
+        first: First sample of each window (window,); may be negative.
+        length: Samples per window.
+
+    Returns:
+        Windows (window, lead, length).
+    """
+    index = np.clip(first[:, None] + np.arange(length), 0, x.shape[-1] - 1)
+    return x[:, index].transpose(1, 0, 2)
+
+
+def tile(n_samples: int, length: int, stride: int) -> NDArray[np.int64]:
+    """Return the first samples of the windows that lie fully inside a signal.
+
+    Args:
+        n_samples: Samples of the signal.
+        length: Samples per window.
+        stride: Samples from one window's start to the next.
+    """
+    return np.arange(0, n_samples - length + 1, stride, dtype=np.int64)
