@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import numpy as np
-
 from ecgexp.deploy.kernels.ir import (
     Parameter,
     T,
@@ -16,9 +14,8 @@ from ecgexp.deploy.kernels.ir import (
     store,
 )
 from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams, check_isa
-from ecgexp.deploy.kernels.requant import int8_limits, quantize_scalar
+from ecgexp.deploy.kernels.requant import dequantized, int8_limits, quantize_scalar
 
-Array = np.ndarray[Any, Any]
 Op = Literal["add", "mul"]
 Broadcast = Literal["none", "time", "scalar"]
 
@@ -73,17 +70,6 @@ def build(  # noqa: PLR0913
 
     name = f"{op}_{dtype}_{broadcast}_l{length}c{channels}"
     return Kernel(name, prim_func(name, parameters, body), tables, 0, in_place=True)
-
-
-def dequantized(q: QParams) -> Array:
-    """Return the real value of each int8 value, -128 first, as (256,) float32.
-
-    A table, not a multiplication in the loop: a compiler may fuse a product into the following sum,
-    which would skip the rounding of ONNX Runtime's DequantizeLinear.
-    """
-    values = np.arange(-128, 128, dtype=np.int32) - q.zero_point
-    table: Array = values.astype(np.float32) * np.float32(q.scale)
-    return table
 
 
 def _apply(op: Op, first: Any, second: Any) -> Any:

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ecgexp.deploy.kernels.ir import Parameter, T, f32, i32, local, prim_func, store
+from ecgexp.deploy.kernels.ir import (
+    Parameter,
+    T,
+    constant_parameters,
+    f32,
+    i32,
+    local,
+    prim_func,
+    store,
+)
 from ecgexp.deploy.kernels.kernel import Isa, Kernel, QParams, check_isa
-from ecgexp.deploy.kernels.requant import quantize_scalar
+from ecgexp.deploy.kernels.requant import dequantized, quantize_scalar
 from ecgexp.errors import BuildError
 
 Kind = Literal["max", "avg"]
@@ -131,19 +140,21 @@ def _float_average(window: _Window, count_include_pad: bool) -> Kernel:
 
 
 def _int8_average(window: _Window, x: QParams, y: QParams, count_include_pad: bool) -> Kernel:
-    """Sum as integers, then the float32 steps of dequantize, mean and quantize."""
+    """Dequantize, sum in the order of the window, divide, quantize: ONNX Runtime's own steps."""
+    constants = (dequantized(x),)
 
-    def body(data: Any, out: Any) -> None:
-        acc = local(1, "int32")
+    def body(data: Any, reals: Any, out: Any) -> None:
+        acc = local(1, "float32")
         with T.grid(window.length_out, window.channels) as (p, c):
-            store(acc, 0, i32(0))
+            store(acc, 0, f32(0.0))
             with T.serial(window.kernel) as k:
                 value = window.load(data, p, k, c, T.int8(x.zero_point))
-                store(acc, 0, acc[0] + T.Cast("int32", value) - i32(x.zero_point))
-            total = T.Cast("float32", acc[0]) * f32(x.scale)
-            mean = total / T.Cast("float32", window.count(p, count_include_pad))
+                store(acc, 0, acc[0] + reals[T.Cast("int32", value) + 128])
+            mean = acc[0] / T.Cast("float32", window.count(p, count_include_pad))
             value = quantize_scalar(mean / f32(y.scale), y, (-128, 127))
             store(out, p * window.channels + c, value)
 
     name = f"avg_pool_int8_{window.label}"
-    return Kernel(name, prim_func(name, window.parameters("int8"), body), (), 0)
+    parameters = window.parameters("int8")
+    parameters[1:1] = constant_parameters(constants)
+    return Kernel(name, prim_func(name, parameters, body), constants, 0)

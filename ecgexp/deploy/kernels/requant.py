@@ -41,6 +41,17 @@ def folded_bias(weight: Array, bias: Array | None, zero_point: int) -> Array:
     return narrowed
 
 
+def dequantized(q: QParams) -> Array:
+    """Return the real value of each int8 value, -128 first, as (256,) float32.
+
+    A table, not a multiplication in the loop: a compiler may fuse a product into the following sum,
+    which would skip the rounding of ONNX Runtime's DequantizeLinear.
+    """
+    values = np.arange(-128, 128, dtype=np.int32) - q.zero_point
+    table: Array = values.astype(np.float32) * np.float32(q.scale)
+    return table
+
+
 def int8_limits(clamp: Clamp | None) -> tuple[int, int]:
     """Return the int8 output range, narrowed by a fused activation."""
     if clamp is None:
