@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The golden inputs as they lie in the file: compiling them as C would take longer than the rest. */
+    .section .ecgexp.golden, "a", %progbits
+    .balign 16
+    .global ecgexp_golden_inputs
+ecgexp_golden_inputs:
+    .incbin "golden.bin"
+    .balign 16
+    .section .note.GNU-stack, "", %progbits
