@@ -1,0 +1,247 @@
+"""What to cut out of an annotated record and what to call it: beats, or windows by rhythm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.dataset.labels import LEFT_OUT, LabelMap
+from ecgexp.dataset.records import Annotations, Header
+from ecgexp.dataset.splits import choose_patients, split_by_fraction
+from ecgexp.dataset.windows import Split, tile
+from ecgexp.errors import ConfigError
+
+
+@dataclass(frozen=True, kw_only=True)
+class BeatTask:
+    """One window around every annotated beat, on a fixed split of records.
+
+    Attributes:
+        before_s: Seconds from the window's start to the beat.
+        after_s: Seconds from the beat to the window's end.
+        classes: Class name to beat symbols.
+        ignored: Symbols that are no beats.
+        labels: The classes to keep, in order.
+        train_records: Records to train on; validation patients are taken out of them.
+        test_records: Records to test on.
+        n_val_patients: Patients of `train_records` to validate on.
+    """
+
+    before_s: float
+    after_s: float
+    classes: Mapping[str, Sequence[str]]
+    ignored: Sequence[str]
+    labels: Sequence[str]
+    train_records: Sequence[str]
+    test_records: Sequence[str]
+    n_val_patients: int
+
+    def __post_init__(self) -> None:
+        """Refuse a window without length, and a label map that contradicts itself.
+
+        Raises:
+            ConfigError: Names the key and the value.
+        """
+        if min(self.before_s, self.after_s) < 0 or self.window_s <= 0:
+            raise ConfigError(
+                f"dataset.tasks.beat: before_s={self.before_s:g} and after_s={self.after_s:g} "
+                "must not be negative, and not both zero"
+            )
+        self._map()
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The records to read, as text: YAML reads 100 as a number."""
+        return tuple(str(record) for record in (*self.train_records, *self.test_records))
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds."""
+        return self.before_s + self.after_s
+
+    def describe(self) -> dict[str, Any]:
+        """Return every parameter as plain containers."""
+        return asdict(self)
+
+    def windows(
+        self, header: Header, annotations: Annotations
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return first sample and class of each beat's window.
+
+        Beats near the ends of the record are kept, so that counts can be compared with published
+        ones; what lies outside repeats the edge.
+
+        Raises:
+            DataError: The map does not know a symbol.
+        """
+        y = self._map().encode(annotations.symbol, annotations.sample, record=header.name)
+        kept = y != LEFT_OUT
+        before = round(self.before_s * header.fs_hz)
+        return annotations.sample[kept] - before, y[kept]
+
+    def split(
+        self,
+        records: Sequence[str],
+        patients: Sequence[str],
+        counts: NDArray[np.int64],
+        seed: int,
+    ) -> list[Split]:
+        """Test on the test records; draw validation patients out of the training records.
+
+        Args:
+            records: Record names, training records first.
+            patients: Patient of each record.
+            counts: Windows per record and class (record, class).
+            seed: Seed of the draw.
+
+        Returns:
+            The split of each record.
+        """
+        n_train = len(self.train_records)
+        splits: list[Split] = ["train" for _ in records]
+        splits[n_train:] = ["test" for _ in records[n_train:]]
+        pool = sorted(set(patients[:n_train]))
+        of_patient = _sum_by_patient(pool, patients[:n_train], counts[:n_train])
+        chosen = choose_patients(
+            of_patient,
+            self.n_val_patients,
+            seed=seed,
+            what=f"dataset.tasks.beat.n_val_patients={self.n_val_patients}",
+        )
+        validation = {pool[index] for index in chosen}
+        for index in range(n_train):
+            if patients[index] in validation:
+                splits[index] = "val"
+        return splits
+
+    def _map(self) -> LabelMap:
+        return LabelMap(
+            key="dataset.tasks.beat",
+            classes=self.classes,
+            ignored=self.ignored,
+            labels=self.labels,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RhythmTask:
+    """Windows of one rhythm, split by patient.
+
+    Attributes:
+        length_s: Length of a window in seconds.
+        stride_s: Seconds from one window's start to the next.
+        classes: Class name to rhythm labels, without the bracket of the annotation.
+        ignored: Rhythm labels that make no window.
+        labels: The classes to keep, in order.
+        source_records: The records to read.
+        val_fraction: Share of the patients for validation.
+        test_fraction: Share of the patients for the test.
+    """
+
+    length_s: float
+    stride_s: float
+    classes: Mapping[str, Sequence[str]]
+    ignored: Sequence[str]
+    labels: Sequence[str]
+    source_records: Sequence[str]
+    val_fraction: float
+    test_fraction: float
+
+    def __post_init__(self) -> None:
+        """Refuse a window without length, and a label map that contradicts itself.
+
+        Raises:
+            ConfigError: Names the key and the value.
+        """
+        if min(self.length_s, self.stride_s) <= 0:
+            raise ConfigError(
+                f"dataset.tasks.window: length_s={self.length_s:g} and "
+                f"stride_s={self.stride_s:g} must be positive"
+            )
+        self._map()
+
+    @property
+    def records(self) -> tuple[str, ...]:
+        """The records to read, as text: YAML reads 100 as a number."""
+        return tuple(str(record) for record in self.source_records)
+
+    @property
+    def window_s(self) -> float:
+        """Length of a window in seconds."""
+        return self.length_s
+
+    def describe(self) -> dict[str, Any]:
+        """Return every parameter as plain containers."""
+        return asdict(self)
+
+    def windows(
+        self, header: Header, annotations: Annotations
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return first sample and class of each window that one class of rhythm fills.
+
+        Raises:
+            DataError: The map does not know a rhythm.
+        """
+        marks = [i for i, note in enumerate(annotations.note) if note.startswith("(")]
+        begins = annotations.sample[marks]
+        rhythm = self._map().encode(
+            [annotations.note[i][1:] for i in marks], begins, record=header.name
+        )
+        length = round(self.length_s * header.fs_hz)
+        starts = tile(header.n_samples, length, round(self.stride_s * header.fs_hz))
+        first = np.searchsorted(begins, starts, side="right") - 1
+        last = np.searchsorted(begins, starts + length - 1, side="right") - 1
+        y = np.full(len(starts), LEFT_OUT, dtype=np.int64)
+        for window, (i, j) in enumerate(zip(first, last, strict=True)):
+            if i >= 0 and np.all(rhythm[i : j + 1] == rhythm[i]):
+                y[window] = rhythm[i]
+        kept = y != LEFT_OUT
+        return starts[kept], y[kept]
+
+    def split(
+        self,
+        records: Sequence[str],
+        patients: Sequence[str],
+        counts: NDArray[np.int64],
+        seed: int,
+    ) -> list[Split]:
+        """Draw the patients of each split, classes spread alike.
+
+        Args:
+            records: Record names.
+            patients: Patient of each record.
+            counts: Windows per record and class (record, class).
+            seed: Seed of the draw.
+
+        Returns:
+            The split of each record.
+        """
+        pool = sorted(set(patients))
+        of_patient = split_by_fraction(
+            _sum_by_patient(pool, patients, counts),
+            val_fraction=self.val_fraction,
+            test_fraction=self.test_fraction,
+            seed=seed,
+        )
+        chosen = dict(zip(pool, of_patient, strict=True))
+        return [chosen[patient] for patient in patients]
+
+    def _map(self) -> LabelMap:
+        return LabelMap(
+            key="dataset.tasks.window",
+            classes=self.classes,
+            ignored=self.ignored,
+            labels=self.labels,
+        )
+
+
+def _sum_by_patient(
+    pool: Sequence[str], patients: Sequence[str], counts: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    total = np.zeros((len(pool), counts.shape[1]), dtype=np.int64)
+    np.add.at(total, [pool.index(patient) for patient in patients], counts)
+    return total
