@@ -1,0 +1,222 @@
+"""Post-training int8 quantization with ONNX Runtime's static quantizer."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnxruntime.quantization import (
+    CalibrationDataReader,
+    CalibrationMethod,
+    QuantFormat,
+    QuantType,
+    quantize_static,
+)
+from onnxruntime.quantization.shape_inference import quant_pre_process
+
+from ecgexp.errors import ConfigError, ExportError
+from ecgexp.quantization.coverage import KEPT_FLOAT, float_operators, silent_rectifiers
+from ecgexp.quantization.exact import Overrides, exact_scales
+from ecgexp.quantization.graph import input_shape, operator_counts, save_atomically
+from ecgexp.types import Scheme
+
+log = logging.getLogger(__name__)
+
+METHODS = {
+    "minmax": CalibrationMethod.MinMax,
+    "percentile": CalibrationMethod.Percentile,
+    "entropy": CalibrationMethod.Entropy,
+}
+
+
+class StaticInt8:
+    """Int8 weights per output channel and int8 asymmetric activations, in QDQ form.
+
+    Args:
+        n_calibration: Training windows from which the ranges of the activations are taken.
+        method: How a range is taken from them: `minmax`, `percentile` or `entropy`.
+        percentile: Share of values inside the range, in percent; read by `percentile` only.
+        exact: Round the scales so that every implementation computes the same bits.
+        max_drop: Largest loss of test accuracy against the float network, as a fraction; None
+            accepts any.
+
+    Raises:
+        ConfigError: A value cannot be used.
+    """
+
+    scheme: Scheme = "ptq_int8"
+
+    def __init__(
+        self,
+        *,
+        n_calibration: int,
+        method: str,
+        percentile: float,
+        exact: bool,
+        max_drop: float | None,
+    ) -> None:
+        if n_calibration < 1:
+            raise ConfigError(f"quantization.n_calibration={n_calibration}: write at least 1")
+        if method not in METHODS:
+            raise ConfigError(f"quantization.method={method!r}: write one of {sorted(METHODS)}")
+        if not 50.0 < percentile <= 100.0:
+            raise ConfigError(
+                f"quantization.percentile={percentile}: write a number above 50 and up to 100"
+            )
+        if max_drop is not None and not 0.0 <= max_drop <= 1.0:
+            raise ConfigError(f"quantization.max_drop={max_drop}: write null or a fraction 0..1")
+        self.n_calibration = n_calibration
+        self.method = method
+        self.percentile = percentile
+        self.exact = exact
+        self.max_drop = max_drop
+
+    def quantize(self, float_onnx: Path, calibration: NDArray[np.float32], out: Path) -> Path:
+        """Write the int8 network.
+
+        Args:
+            float_onnx: The exported float network, batch 1.
+            calibration: Windows (window, lead, sample) of the training split.
+            out: File to write; it appears only when it is complete.
+
+        Returns:
+            `out`.
+
+        Raises:
+            ExportError: The windows cannot calibrate anything, or an operator stayed in float.
+        """
+        started = time.monotonic()
+        _check_calibration(calibration, float_onnx)
+        with tempfile.TemporaryDirectory(prefix="ecgexp-ptq-") as scratch, _quiet():
+            prepared = Path(scratch) / "prepared.onnx"
+            quant_pre_process(float_onnx, prepared, skip_symbolic_shape=True)
+            source = onnx.load(prepared)
+            model = self._run(prepared, calibration, {})
+            overrides = silent_rectifiers(source, model)
+            silent, unproven = len(overrides), 0
+            if self.exact:
+                scales = exact_scales(source, model)
+                overrides, unproven = scales.overrides | overrides, scales.unproven
+            if overrides:
+                model = self._run(prepared, calibration, overrides)
+        _warn(silent, unproven, len(calibration))
+        left = float_operators(model)
+        if left:
+            raise ExportError(
+                f"{out.name}: stayed in float after quantization: {', '.join(left)}; "
+                "replace these operators in the architecture or run with quantization=none"
+            )
+        _strip(model, onnx.load(float_onnx))
+        onnx.checker.check_model(model, full_check=True)
+        save_atomically(model, out)
+        seconds = time.monotonic() - started
+        log.info("int8 by %s on %d windows in %.1f s", self.method, len(calibration), seconds)
+        return out
+
+    def _run(
+        self, prepared: Path, calibration: NDArray[np.float32], overrides: Overrides
+    ) -> onnx.ModelProto:
+        out = prepared.with_name("int8.onnx")
+        quantize_static(
+            prepared,
+            out,
+            _Windows(prepared, calibration),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=sorted(set(operator_counts(onnx.load(prepared))) - KEPT_FLOAT),
+            per_channel=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            calibrate_method=METHODS[self.method],
+            calibration_cache_path=prepared.with_name("ranges.json"),
+            extra_options={
+                "WeightSymmetric": True,
+                # Symmetric activations would keep every Relu as a node and waste half the grid.
+                "ActivationSymmetric": False,
+                "CalibPercentile": self.percentile,
+                "TensorQuantOverrides": overrides,
+            },
+        )
+        return onnx.load(out)
+
+
+class _Windows(CalibrationDataReader):  # type: ignore[misc]
+    """Feed calibration windows one by one."""
+
+    def __init__(self, model: Path, windows: NDArray[np.float32]) -> None:
+        self._name = onnx.load(model).graph.input[0].name
+        self._windows = windows
+        self._next = 0
+
+    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+        if self._next == len(self._windows):
+            return None
+        window = self._windows[self._next : self._next + 1]
+        self._next += 1
+        return {self._name: np.ascontiguousarray(window, dtype=np.float32)}
+
+
+def _check_calibration(windows: NDArray[np.float32], float_onnx: Path) -> None:
+    shape = input_shape(onnx.load(float_onnx))[1:]
+    if windows.shape[1:] != shape or len(windows) == 0:
+        raise ExportError(
+            f"calibration windows have shape {windows.shape}, {float_onnx.name} takes "
+            f"(at least one, {', '.join(map(str, shape))}): pass windows of the training split"
+        )
+    bad = int((~np.isfinite(windows)).reshape(len(windows), -1).any(axis=1).sum())
+    if bad:
+        raise ExportError(
+            f"{bad} of {len(windows)} calibration windows hold NaN or infinity: "
+            "repair the recordings or the preprocessing of the training split"
+        )
+    if float(np.ptp(windows)) == 0.0:
+        raise ExportError(
+            f"all {len(windows)} calibration windows are constant ({windows.flat[0]:g}): no range "
+            "can be taken from them; check the lead and the preprocessing of the training split"
+        )
+
+
+def _warn(silent: int, unproven: int, n_windows: int) -> None:
+    if silent:
+        log.warning(
+            "%d rectifiers of the network gave only zeros on %d calibration windows: "
+            "their ranges are made up, the network may be badly trained",
+            silent,
+            n_windows,
+        )
+    if unproven:
+        log.warning(
+            "%d output channels sum so many products that float32 may round: "
+            "the device may differ from ONNX Runtime by one step there",
+            unproven,
+        )
+
+
+def _strip(model: onnx.ModelProto, source: onnx.ModelProto) -> None:
+    """Keep the operators' own domain and the exporter's metadata only."""
+    domains = {node.domain for node in model.graph.node}
+    kept = [entry for entry in model.opset_import if entry.domain in domains]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
+    model.graph.ClearField("value_info")
+    del model.metadata_props[:]
+    model.metadata_props.extend(source.metadata_props)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the quantizer's printed statistics and root-logger warnings out of the log."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(disabled)
