@@ -1,0 +1,100 @@
+"""Run kernels on the emulated Cortex-M55: compare every output byte and count instructions."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from ecgexp.deploy import lower
+from ecgexp.deploy.kernels import Kernel
+
+M55 = SimpleNamespace(cpu="cortex-m55", isa="mve")
+_TICKS_PER_INSTRUCTION = 32.768
+_FLAGS = "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard -O2 -ffreestanding -nostartfiles".split()
+_HERE = Path(__file__).parent
+_GUARD = 32
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One call: a kernel, its data inputs and what it must write."""
+
+    kernel: Kernel
+    inputs: tuple[np.ndarray, ...]
+    expected: np.ndarray
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the device made of a trial; `out` has the expected array's shape and dtype."""
+
+    out: np.ndarray
+    overrun: bool
+    instructions: int
+
+
+def available() -> bool:
+    return all(shutil.which(tool) for tool in ("arm-none-eabi-gcc", "qemu-system-arm"))
+
+
+def run_device(trials: list[Trial], keep: Path | None = None) -> list[Outcome]:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = keep or Path(temporary)
+        funcs = {f"kernel{i}": t.kernel.func for i, t in enumerate(trials)}
+        lower.write_object(funcs, M55, folder / "kernels.o")
+        (folder / "trials.c").write_text(_source(trials))
+        sources = [folder / "kernels.o", folder / "trials.c", _HERE / "bare_metal.c"]
+        elf = folder / "trials.elf"
+        subprocess.run(
+            ["arm-none-eabi-gcc", *_FLAGS, "-T", _HERE / "bare_metal.ld", *sources]
+            + ["-lm", "-lc", "-lgcc", "-o", elf],
+            check=True,
+        )
+        command = "qemu-system-arm -M mps3-an547 -nographic -monitor none -serial none".split()
+        command += "-semihosting-config enable=on,target=native -icount shift=10".split()
+        log = subprocess.run(
+            [*command, "-kernel", elf], capture_output=True, text=True, timeout=300, check=False
+        )
+    text = log.stdout + log.stderr
+    records = re.findall(r"trial (\d+) ticks (\d+) out ([0-9a-f]*)\n", text)
+    if len(records) != len(trials):
+        raise AssertionError(f"device stopped after {len(records)} trials: {text[-300:]}")
+    return [_outcome(t, int(r[1]), r[2]) for t, r in zip(trials, records, strict=True)]
+
+
+def _outcome(trial: Trial, ticks: int, hexadecimal: str) -> Outcome:
+    raw = bytes.fromhex(hexadecimal)
+    n_bytes = trial.expected.nbytes
+    out = np.frombuffer(raw[:n_bytes], trial.expected.dtype).reshape(trial.expected.shape)
+    overrun = set(raw[n_bytes:]) != {0x5A}
+    return Outcome(out, overrun, round(ticks / _TICKS_PER_INSTRUCTION))
+
+
+def _source(trials: list[Trial]) -> str:
+    lines = [
+        "#include <stdint.h>",
+        '#include "stddef.h"',
+        "extern void trial_run(int, void (*)(uint8_t *), unsigned);",
+    ]
+    calls = []
+    for i, trial in enumerate(trials):
+        names = []
+        for j, array in enumerate([*trial.inputs, *trial.kernel.constants]):
+            name = f"a{i}_{j}"
+            data = ",".join(str(b) for b in np.ascontiguousarray(array).tobytes())
+            lines.append(f"_Alignas(16) static const uint8_t {name}[] = {{{data}}};")
+            names.append(name)
+        pointers = ", ".join(["const void *"] * len(names) + ["void *"])
+        lines.append(f"extern void kernel{i}({pointers});")
+        arguments = ", ".join([*names, "out"])
+        lines.append(f"static void call{i}(uint8_t *out) {{ kernel{i}({arguments}); }}")
+        calls.append(f"  trial_run({i}, call{i}, {trial.expected.nbytes + _GUARD}u);")
+    return "\n".join([*lines, "void trials(void) {", *calls, "}", ""])
