@@ -36,8 +36,8 @@ TOOLS = (
     ("cmake", "builds the firmware", "no deploy: apt install cmake", True),
     ("gcc", "builds the host port and the emulator's counter", "no target=host, no cycles_est: "
      "apt install gcc", True),
-    ("FVP_Corstone_SSE-300", "Arm's own model of the board", "no runner fvp; from developer.arm.com, "
-     "Arm Ecosystem FVPs, under Arm's licence", False),
+    ("FVP_Corstone_SSE-300", "Arm's own model of the board", "no runner fvp; from "
+     "developer.arm.com, Arm Ecosystem FVPs, under Arm's licence", False),
     ("git", "writes the commit into the run", "runs carry no commit", False),
 )  # fmt: skip
 LIBRARIES = (

@@ -236,7 +236,7 @@ def _test(config: dict[str, Any], data: EcgDataModule, experiment_run: Run) -> N
     y, torch_logits = evaluate(network, data, "test", checkpoint=folder / BEST)
     onnx = export_onnx(network, data.spec, folder / FLOAT_ONNX)
     test = data.split("test")
-    logits = run_onnx(onnx, test.x, progress="test, float ONNX")
+    logits = run_onnx(onnx, test.x)
     metrics = classification_metrics(data.spec.labels, y, logits)
     experiment_run.log_metrics(
         {
@@ -266,7 +266,7 @@ def _quantize(job: Job, data: EcgDataModule, experiment_run: Run) -> None:
     onnx = quantizer.quantize(folder / FLOAT_ONNX, calibration, folder / "model.onnx")
     if quantizer.scheme != "none":
         test = data.split("test")
-        logits = run_onnx(onnx, test.x, progress="test, int8 ONNX")
+        logits = run_onnx(onnx, test.x)
         metrics = classification_metrics(data.spec.labels, test.y, logits)
         accuracy = experiment_run.metrics["test/accuracy"]
         drop = accuracy - metrics["accuracy"]
@@ -293,7 +293,7 @@ def _quantize(job: Job, data: EcgDataModule, experiment_run: Run) -> None:
 
 
 def deploy_bundle(config: dict[str, Any], bundle_folder: Path, experiment_run: Run) -> Any:
-    """Compile, run and measure a bundle on the configured target; log it under the target's name."""
+    """Compile, run and measure a bundle on the configured target; log it under its name."""
     from ecgexp.quantization.bundle import read_bundle
 
     target = build(config["target"], path="target")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 
 from ecgexp.resources import resource_folder
@@ -39,10 +40,13 @@ def read(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
 
 def set_up_logging(*, quiet: bool) -> None:
     """Send ecgexp's log lines to stderr; stdout is for results."""
-    from rich.console import Console
-    from rich.logging import RichHandler
+    handler: logging.Handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.logging import RichHandler
 
-    handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
+        handler = RichHandler(console=Console(stderr=True), show_path=False, markup=False)
     logger = logging.getLogger("ecgexp")
     logger.handlers = [handler]
     logger.setLevel(logging.WARNING if quiet else logging.INFO)

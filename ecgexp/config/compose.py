@@ -92,7 +92,7 @@ def _expand(overrides: Sequence[str]) -> Iterator[tuple[str, ...]]:
     choices = []
     for word, override in zip(overrides, parsed, strict=True):
         if override.is_sweep_override():
-            values = override.sweep_string_iterator(transformer=Transformer.encode)
+            values = override.sweep_iterator(transformer=Transformer.encode)
             choices.append([f"{override.get_key_element()}={value}" for value in values])
         else:
             choices.append([word])
@@ -142,6 +142,8 @@ def _plain(container: Any) -> dict[str, Any]:
 
 def _explain(error: Exception, config_name: str, search_path: list[str]) -> str:
     """Turn Hydra's multi-line complaint into one message that names key and remedy."""
+    from hydra.errors import OverrideParseException
+
     text = str(error).strip()
     unknown = re.search(r"Could not override '([^']+)'", text)
     if unknown:
@@ -149,12 +151,10 @@ def _explain(error: Exception, config_name: str, search_path: list[str]) -> str:
         close = difflib.get_close_matches(key, _known_keys(config_name, search_path), n=1)
         hint = f"did you mean {close[0]!r}?" if close else "see `ecgexp run --cfg job`"
         return f"unknown key {key!r} on the command line: {hint}"
-    missing = re.search(r"Could not find '([^']+)'", text) or re.search(
-        r"Cannot find primary config '([^']+)'", text
-    )
-    if missing:
-        return " ".join(text.split()).replace("Config search path:", "")
-    return " ".join(text.split())
+    text = " ".join(text.split()).split(" Config search path:")[0].split(" See https:")[0]
+    if isinstance(error, OverrideParseException):
+        return f"cannot read the override {error.override!r}: {text}"
+    return text
 
 
 def _known_keys(config_name: str, search_path: list[str]) -> list[str]:

@@ -114,8 +114,7 @@ def _signature_faults(
         required = (
             parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
         )
-        left_open = node.get("_partial_") and parameter.kind is not parameter.KEYWORD_ONLY
-        if required and not left_open and name not in given and name not in runtime:
+        if required and not node.get("_partial_") and name not in given and name not in runtime:
             yield f"{path}.{name}: missing; {node['_target_']} needs it"
     yield from _type_faults(target, given, path)
 
@@ -128,8 +127,13 @@ def _type_faults(target: Any, given: dict[str, Any], path: str) -> Iterator[str]
         return
     for key, value in given.items():
         if key in hints and not _fits(value, hints[key]):
-            expected = getattr(hints[key], "__name__", None) or str(hints[key])
-            yield f"{path}.{key}={value!r}: expected {expected.replace('typing.', '')}"
+            yield f"{path}.{key}={value!r}: expected {_in_words(hints[key])}"
+
+
+def _in_words(hint: Any) -> str:
+    if typing.get_origin(hint) is typing.Literal:
+        return f"one of {', '.join(map(str, typing.get_args(hint)))}"
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
 
 
 def _fits(value: Any, hint: Any) -> bool:

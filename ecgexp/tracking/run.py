@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from ecgexp.errors import EcgexpError, TrackingError
 from ecgexp.tracking.names import ERROR_TAG, STAGE_TAG
 
@@ -128,6 +130,19 @@ class Run:
         Args:
             keep_status: Give the run its earlier status back, for additions to an old run.
         """
+        lock = FileLock(self.folder / "run.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise TrackingError(
+                f"run_id={self.run_id}: another process works on this run; wait for it or stop it"
+            ) from error
+        try:
+            yield from self._hold(keep_status)
+        finally:
+            lock.release()
+
+    def _hold(self, keep_status: bool) -> Iterator[None]:
         before = self.status if keep_status else None
         self._client.update_run(self.run_id, status="RUNNING")
         try:

@@ -112,7 +112,7 @@ class Store:
 
         if not is_run_id(run_id):
             raise TrackingError(
-                f"run_id={run_id!r} is not a run id: 32 hexadecimal digits, as `ecgexp select` shows"
+                f"run_id={run_id!r} is not a run id: 32 hexadecimal digits; see `ecgexp select`"
             )
         client = self.open()
         try:

@@ -1,0 +1,48 @@
+"""What `ecgexp data` does: fetch recordings, and look at them before anyone trains on them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ecgexp.config.compose import Job
+from ecgexp.config.validate import validate
+from ecgexp.errors import ConfigError
+from ecgexp.pipeline import build_data, home_folder
+
+
+def download(job: Job) -> Path:
+    """Fetch the data set of a configuration into `paths.data`.
+
+    Raises:
+        ConfigError: No folder is given.
+        DataError: There is nothing to download, or no connection.
+    """
+    from ecgexp.dataset.download import download as fetch
+
+    folder = job.config["paths"]["data"]
+    if folder is None:
+        raise ConfigError("paths.data is null: say where recordings go, paths.data=DIR")
+    name = str(job.choices["dataset"])
+    return fetch(name, Path(folder).expanduser().resolve() / name, progress=True)
+
+
+def inspect(job: Job) -> dict[str, Any]:
+    """Return records, patients and classes per split, and draw example windows.
+
+    Returns:
+        The summary, with the picture's path under `picture`.
+    """
+    from ecgexp.dataset.inspect import summarise
+    from ecgexp.report import pictures
+
+    validate(job)
+    data = build_data(job.config)
+    data.prepare(progress=True)
+    folder = home_folder(job.config) / "inspect"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{job.choices['dataset']}-{data.fingerprint}.png"
+    picture = pictures.example_windows(
+        data.spec, data.split("train"), path, seed=job.config["seed"]
+    )
+    return {**summarise(data), "picture": str(picture)}

@@ -1,0 +1,1 @@
+"""Benchmarks: ratios and durations measured side by side in one run, `make bench`."""
