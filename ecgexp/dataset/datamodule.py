@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ecgexp.dataset.source import CachedWindows, Source, fingerprint, no_progress, prepare
+from ecgexp.dataset import progress as show
+from ecgexp.dataset.source import CachedWindows, Source, fingerprint, prepare
 from ecgexp.dataset.splits import stratified_draw
 from ecgexp.dataset.windows import Split, WindowSet
 from ecgexp.errors import ConfigError
@@ -75,7 +76,7 @@ class EcgDataModule(pl.LightningDataModule):
             DataError: A recording, annotation or split cannot be used, or the disk is full.
         """
         if self._cached is None:
-            track = _rich_progress if progress else no_progress
+            track = show.bar if progress else show.silent
             self._cached = prepare(self._source, self._chain, self._cache_dir, track=track)
 
     def prepare_data(self) -> None:
@@ -196,10 +197,3 @@ class EpochBatches(Sampler[NDArray[np.int64]]):
 
 def _draw(windows: WindowSet, n: int, seed: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(windows.x[stratified_draw(windows.y, n, seed=seed)])
-
-
-def _rich_progress(items: Iterable[str], description: str, total: int) -> Iterable[str]:
-    from rich.progress import track
-
-    tracked: Iterable[str] = track(items, description=description, total=total, transient=True)
-    return tracked

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgexp.dataset import cache
+from ecgexp.dataset.progress import Track
 from ecgexp.dataset.splits import check_duplicates, check_patients, check_training_classes
 from ecgexp.dataset.windows import SPLITS, Plan, Split, WindowSet, cut
 from ecgexp.errors import DataError
@@ -73,14 +73,6 @@ class CachedWindows:
     fingerprint: str
     records: dict[Split, tuple[str, ...]]
     sets: dict[Split, WindowSet]
-
-
-Track = Callable[[Iterable[str], str, int], Iterable[str]]
-
-
-def no_progress(items: Iterable[str], description: str, total: int) -> Iterable[str]:
-    """Show nothing."""
-    return items
 
 
 def fingerprint(source: Source, chain: Chain) -> str:
