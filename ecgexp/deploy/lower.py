@@ -42,7 +42,7 @@ def llvm_target(target: LoweringTarget) -> Any:
                 "mtriple": "thumbv8.1m.main-none-eabi",
                 "mcpu": target.cpu,
                 "mfloat-abi": "hard",
-                "vector-width": 128,
+                "vector-width": 8,
                 "cl-opt": _MVE_OPTIONS,
             }
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import depthwise_conv1d
+from ecgexp.deploy.kernels import conv1d_mve, depthwise_conv1d
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -98,10 +98,11 @@ def build(  # noqa: PLR0913
         )
     if x is None or y is None or w_scale is None:
         return _float_kernel(shape, weight, bias, clamp)
-    return _int8_kernel(shape, weight, bias, x=x, w_scale=w_scale, y=y, clamp=clamp)
+    return _int8_kernel(isa, shape, weight, bias, x=x, w_scale=w_scale, y=y, clamp=clamp)
 
 
 def _int8_kernel(
+    isa: Isa,
     shape: ConvShape,
     weight: Array,
     bias: Array | None,
@@ -118,6 +119,8 @@ def _int8_kernel(
         multiplier(x, w_scale, y),
     )
     limits = int8_limits(clamp)
+    if isa == "mve":
+        return conv1d_mve.build(shape, weight, constants[1], constants[2], x=x, y=y, limits=limits)
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
