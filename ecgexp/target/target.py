@@ -160,7 +160,7 @@ class Target:
         if faults:
             raise BuildError(
                 f"the network does not fit target {self.name}: {'; '.join(faults)}. "
-                "Use a smaller network, quantize it, or a target with more memory (cortex_m55_large)"
+                "Use a smaller network, quantize it, or a larger target (cortex_m55_large)"
             )
 
     def _capacity(self, memory: str) -> int | None:
