@@ -1,0 +1,1 @@
+"""Compile a network for a target, build its firmware, run it and report what it cost."""
