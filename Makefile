@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/ecgexp run
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: setup
 	$(BIN)/ruff check .

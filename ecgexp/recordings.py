@@ -24,7 +24,7 @@ def download(job: Job) -> Path:
     if folder is None:
         raise ConfigError("paths.data is null: say where recordings go, paths.data=DIR")
     name = str(job.choices["dataset"])
-    return fetch(name, Path(folder).expanduser().resolve() / name, progress=True)
+    return fetch(name, Path(folder).expanduser().resolve(), progress=True)
 
 
 def inspect(job: Job) -> dict[str, Any]:

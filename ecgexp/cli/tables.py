@@ -153,3 +153,22 @@ def show_selection(rows: Sequence[Row], config: dict[str, Any], link: str) -> No
     console = Console()
     console.print(table)
     console.print(f"In MLflow, while `ecgexp ui` runs: {link}", soft_wrap=True, markup=False)
+
+
+def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
+    """Print records, patients and windows per class of each split."""
+    if config["format"] == "json":
+        show_json(summary)
+        return
+    leads = ", ".join(summary["leads"])
+    title = f"{summary['name']}: {leads}, {summary['n_samples']} samples at {summary['fs_hz']:g} Hz"
+    table = Table(title=title, title_justify="left")
+    for column in ("split", "records", "patients", "windows", *summary["labels"]):
+        table.add_column(column, justify="left" if column == "split" else "right")
+    for name, split in summary["splits"].items():
+        figures = (len(split["records"]), len(split["patients"]), split["windows"])
+        counts = split["classes"].values()
+        table.add_row(name, *[f"{figure:,}" for figure in (*figures, *counts)])
+    console = Console()
+    console.print(table)
+    console.print(f"example windows: {summary['picture']}", markup=False, soft_wrap=True)
