@@ -36,8 +36,8 @@ def measure_size(network: nn.Module, spec: SignalSpec) -> NetworkSize:
 
     def count(module: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> None:
         nonlocal macs
-        weight = module.weight
-        macs += output.numel() * weight[0].numel()  # type: ignore[union-attr, operator]
+        weight = module.get_parameter("weight")
+        macs += output.numel() * weight[0].numel()
 
     counted = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Linear)]
     hooks = [module.register_forward_hook(count) for module in counted]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -56,8 +57,8 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
     _fold_hard_sigmoid(model)
     tidy_names(model)
     metadata = {
-        "labels": ",".join(spec.labels),
-        "leads": ",".join(spec.leads),
+        "labels": json.dumps(spec.labels),
+        "leads": json.dumps(spec.leads),
         "fs_hz": f"{spec.fs_hz:g}",
     }
     helper.set_model_props(model, metadata)
