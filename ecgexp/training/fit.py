@@ -111,7 +111,8 @@ def _keeper(trainer: pl.Trainer) -> ModelCheckpoint:
         if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
             return callback
     raise ConfigError(
-        "callbacks: nothing kept a best checkpoint; add `best_checkpoint` as in conf/callbacks/default.yaml"
+        "callbacks: nothing kept a best checkpoint; "
+        "add `best_checkpoint` as in conf/callbacks/default.yaml"
     )
 
 

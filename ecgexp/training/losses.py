@@ -47,7 +47,7 @@ def _power(policy: str | float) -> float:
     if isinstance(policy, str):
         if policy in _POLICIES:
             return _POLICIES[policy]
-    elif not isinstance(policy, bool) and 0 <= policy <= 2:
+    elif isinstance(policy, int | float) and not isinstance(policy, bool) and 0 <= policy <= 2:
         return float(policy)
     raise ConfigError(
         f"objective.class_weights: {policy!r} is not a policy; use none, balanced, or a number "
@@ -160,5 +160,6 @@ class Focal(Objective):
         """Return the weighted loss of each window, (batch,)."""
         log_probability = functional.log_softmax(logits, dim=1)
         of_truth = log_probability.gather(1, y[:, None]).squeeze(1)
-        fade = (1 - of_truth.exp()).clamp_min(0) ** self.gamma
+        # Not down to 0, where the gradient of a power below 1 is infinite.
+        fade = (1 - of_truth.exp()).clamp_min(torch.finfo(logits.dtype).eps) ** self.gamma
         return -self.weight[y] * fade * of_truth

@@ -8,12 +8,15 @@ from typing import Literal
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from pytorch_lightning.callbacks import Callback, RichProgressBar
 from pytorch_lightning.loggers import Logger
 
 from ecgexp.errors import ConfigError
 from ecgexp.training.checkpoint import AtomicCheckpointIO
 from ecgexp.training.quiet import quiet_lightning
+
+_PROGRESS = ("auto", "always", "never")
 
 
 def build_trainer(  # noqa: PLR0913
@@ -52,6 +55,9 @@ def build_trainer(  # noqa: PLR0913
     """
     if n_threads < 1:
         raise ConfigError(f"trainer.n_threads: {n_threads!r} must be at least 1")
+    if progress not in _PROGRESS:
+        known = ", ".join(_PROGRESS)
+        raise ConfigError(f"trainer.progress: {progress!r} is not known; use {known}")
     torch.set_num_threads(n_threads)
     # Without this, denormal gradients make small networks several times slower on x86.
     torch.set_flush_denormal(True)
@@ -75,5 +81,5 @@ def build_trainer(  # noqa: PLR0913
                 enable_model_summary=False,
                 plugins=[AtomicCheckpointIO()],
             )
-    except (ValueError, RuntimeError) as error:
+    except (ValueError, RuntimeError, MisconfigurationException) as error:
         raise ConfigError(f"trainer: {error}") from error

@@ -1,0 +1,89 @@
+"""The common look of the pictures: colours, sheets and ECG paper."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, MultipleLocator
+from numpy.typing import NDArray
+
+from ecgexp.types import SignalSpec
+
+# Okabe and Ito's palette: distinguishable with every kind of colour vision.
+BLUE, ORANGE, GREEN, RED = "#0072B2", "#E69F00", "#009E73", "#D55E00"
+GREY = "#666666"
+TRACE = "#1A1A1A"
+PAPER_MAJOR, PAPER_MINOR = "#F2B8B5", "#FAE3E1"
+DOTS_PER_INCH = 110
+# Windows longer than this get wide panels and no 40-ms grid.
+LONG_S = 3.0
+
+
+def sheet(width_in: float, height_in: float) -> Figure:
+    """Return an empty figure with its own Agg canvas; no global pyplot state is touched."""
+    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save(figure: Figure, path: Path) -> Path:
+    """Write the figure as PNG and return the path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
+    return path
+
+
+def is_long(spec: SignalSpec) -> bool:
+    """Whether windows are strips of rhythm rather than single beats."""
+    return spec.n_samples / spec.fs_hz > LONG_S
+
+
+def draw_window(axes: Axes, spec: SignalSpec, x: NDArray[np.floating]) -> None:
+    """Draw one window on ECG paper.
+
+    Leads are stacked; the vertical unit is whatever the preprocessing left (mV, or deviations).
+
+    Args:
+        axes: Where to draw.
+        spec: Rate and lead names.
+        x: Window (lead, sample).
+    """
+    time_s = np.arange(x.shape[-1]) / spec.fs_hz
+    step = 1.15 * float(np.ptp(x, axis=-1).max())
+    for position, lead in enumerate(x):
+        offset = -position * step
+        axes.plot(time_s, lead + offset, color=TRACE, linewidth=0.9)
+        if len(x) > 1:
+            axes.annotate(spec.leads[position], (0, offset), fontsize=6, color=BLUE)
+    _rule_paper(axes, long=is_long(spec))
+    axes.set_xlim(0, x.shape[-1] / spec.fs_hz)
+    axes.margins(y=0.12)
+
+
+def _rule_paper(axes: Axes, *, long: bool) -> None:
+    axes.xaxis.set_major_locator(MultipleLocator(1.0 if long else 0.2))
+    axes.xaxis.set_minor_locator(MultipleLocator(0.2 if long else 0.04))
+    axes.yaxis.set_major_locator(MaxNLocator(4))
+    axes.grid(which="major", color=PAPER_MAJOR, linewidth=0.7)
+    axes.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)
+    axes.tick_params(labelsize=7, length=0, which="both")
+    axes.set_axisbelow(True)
+    for side in axes.spines.values():
+        side.set_color(PAPER_MAJOR)
+
+
+def readable(label: str) -> str:
+    """Return a class name as a person writes it."""
+    return label.replace("_", " ")
+
+
+def plain(axes: Axes) -> None:
+    """Give an ordinary chart a light grid and no box."""
+    axes.grid(color="#DDDDDD", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.tick_params(labelsize=8)

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from sklearn.utils.class_weight import compute_class_weight
+from torch.nn import functional
+
+from ecgexp.errors import ConfigError
+from ecgexp.training.losses import CrossEntropy, Focal, weights_per_class
+from ecgexp.types import SignalSpec
+
+COUNTS = (700, 40, 260)
+
+
+def batch(seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(50, 3, generator=generator) * 3, torch.randint(
+        0, 3, (50,), generator=generator
+    )
+
+
+def test_balanced_weights_are_scikit_learns() -> None:
+    y = np.repeat([0, 1, 2], COUNTS)
+    expected = compute_class_weight("balanced", classes=np.array([0, 1, 2]), y=y)
+    assert weights_per_class(COUNTS, "balanced").numpy() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("policy", ["none", "balanced", 0.5, 0, 1.5])
+def test_weights_average_to_one_over_the_training_windows(policy: str | float) -> None:
+    weights = weights_per_class(COUNTS, policy).numpy()
+    assert (weights * COUNTS).sum() / sum(COUNTS) == pytest.approx(1.0, rel=1e-6)
+
+
+def test_power_is_between_none_and_balanced() -> None:
+    ratio = weights_per_class(COUNTS, 0.5)
+    assert float(ratio[1] / ratio[0]) == pytest.approx((700 / 40) ** 0.5, rel=1e-5)
+    assert torch.equal(weights_per_class(COUNTS, "none"), torch.ones(3))
+
+
+@pytest.mark.parametrize("policy", ["balenced", -1, 3.0, True, None])
+def test_unknown_policy(policy: object) -> None:
+    with pytest.raises(ConfigError, match=r"objective\.class_weights: .* use none, balanced, or"):
+        weights_per_class(COUNTS, policy)  # type: ignore[arg-type]
+
+
+def test_a_class_without_windows_cannot_be_weighted() -> None:
+    with pytest.raises(ConfigError, match=r"none of class index 1; use class_weights=none"):
+        weights_per_class((10, 0, 5), "balanced")
+    assert torch.equal(weights_per_class((10, 0, 5), "none"), torch.ones(3))
+
+
+def test_cross_entropy_is_the_textbook_formula(spec: SignalSpec) -> None:
+    logits, y = batch()
+    loss = CrossEntropy(
+        spec=spec, class_counts=COUNTS, class_weights="balanced", label_smoothing=0.0
+    )
+    weight = weights_per_class(COUNTS, "balanced").double().numpy()
+    scores = logits.double().numpy()
+    log_p = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+    expected = -(weight[y] * log_p[np.arange(50), y]).mean()
+    assert float(loss(logits, y)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_label_smoothing_is_torchs(spec: SignalSpec) -> None:
+    logits, y = batch()
+    loss = CrossEntropy(spec=spec, class_counts=COUNTS, class_weights="none", label_smoothing=0.1)
+    assert torch.allclose(loss(logits, y), functional.cross_entropy(logits, y, label_smoothing=0.1))
+
+
+def test_focal_loss_is_the_papers_formula(spec: SignalSpec) -> None:
+    logits, y = batch()
+    loss = Focal(spec=spec, class_counts=COUNTS, class_weights=0.5, gamma=2.0)
+    p = functional.softmax(logits.double(), 1)[torch.arange(50), y]
+    expected = (weights_per_class(COUNTS, 0.5)[y] * (1 - p) ** 2 * -p.log()).mean()
+    assert float(loss(logits, y)) == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_focal_loss_without_gamma_is_cross_entropy(spec: SignalSpec) -> None:
+    logits, y = batch()
+    focal = Focal(spec=spec, class_counts=COUNTS, class_weights="none", gamma=0.0)
+    assert torch.allclose(focal(logits, y), functional.cross_entropy(logits, y))
+
+
+def test_focal_gradient_is_finite_for_a_certain_window(spec: SignalSpec) -> None:
+    logits = torch.tensor([[200.0, 0.0, 0.0]], requires_grad=True)
+    loss = Focal(spec=spec, class_counts=COUNTS, class_weights="none", gamma=0.5)
+    loss(logits, torch.tensor([0])).backward()
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_out_of_range_settings_name_the_key(spec: SignalSpec) -> None:
+    with pytest.raises(ConfigError, match=r"objective\.label_smoothing: 1\.5 is out of .* 0\.\.1"):
+        CrossEntropy(spec=spec, class_counts=COUNTS, class_weights="none", label_smoothing=1.5)
+    with pytest.raises(ConfigError, match=r"objective\.gamma: -1 is out of range"):
+        Focal(spec=spec, class_counts=COUNTS, class_weights="none", gamma=-1)
+
+
+def test_counts_must_match_the_labels(spec: SignalSpec) -> None:
+    with pytest.raises(ConfigError, match="2 class counts for 3 labels"):
+        Focal(spec=spec, class_counts=(1, 2), class_weights="none", gamma=1)
