@@ -198,7 +198,8 @@ class _Tile:
             sums = acc[ramp(j * _BLOCK, _BLOCK)] + self.biases[ramp(block * _BLOCK, _BLOCK)]
             scale = self.scales[ramp(block * _BLOCK, _BLOCK)]
             values = helium.requantize(sums, scale, self.y, self.limits)
-            self._store(p * shape.c_out + group * shape.group_out + channel, values, width)
+            at = p * shape.c_out + group * shape.group_out + channel
+            helium.store_lanes(self.out, at, values, width)
 
     def _chunk(
         self,
@@ -246,12 +247,3 @@ class _Tile:
             mask = T.And(mask, T.Not(helium.lanes_below(skip)))
         loaded = T.masked_load("int8x16", self.data, ramp(base, _LANES), mask)
         return T.Select(mask, loaded, zero_point)
-
-    def _store(self, at: Any, values: Any, width: int) -> None:
-        if width == _BLOCK:
-            store(self.out, ramp(at, _BLOCK), values)
-            return
-        lanes = local(_BLOCK, "int8")
-        store(lanes, ramp(0, _BLOCK), values)
-        for m in range(width):
-            store(self.out, at + m, lanes[m])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ecgexp.deploy.kernels import depthwise_mve
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -61,6 +62,11 @@ def build(
         )
         return _float_kernel(shape, constants, clamp)
     constants = (taps, folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
+    if isa == "mve" and shape.kernel <= depthwise_mve.MAX_TAPS:
+        limits = int8_limits(clamp)
+        return depthwise_mve.build(
+            shape, weight, constants[1], constants[2], x=x, y=y, limits=limits
+        )
     return _int8_kernel(shape, constants, x, y, clamp)
 
 
