@@ -47,6 +47,10 @@ def write_bundle(  # noqa: PLR0913 - a bundle is these nine things
 ) -> Bundle:
     """Write a bundle; the folder appears only when it is complete.
 
+    The golden file of a quantized network also has `y_fused`, the outputs of ONNX Runtime's integer
+    kernels. They are equal to `y` unless somebody else's scales make float32 round inside a sum;
+    then no integer arithmetic can follow `y` in every window.
+
     Args:
         folder: Folder to make; one that is there is replaced, and may hold the sources.
         name: What messages and the firmware call the network; other characters become `_`.
@@ -62,10 +66,6 @@ def write_bundle(  # noqa: PLR0913 - a bundle is these nine things
     Raises:
         ExportError: There is no golden window, one is not finite or has another shape, or the
             network answers NaN.
-
-    The golden file of a quantized network also has `y_fused`, the outputs of ONNX Runtime's integer
-    kernels. They are equal to `y` unless somebody else's scales make float32 round inside a sum;
-    then no integer arithmetic can follow `y` in every window.
     """
     golden = _golden_outputs(onnx, golden_windows, scheme)
     aside = folder.with_name(f"{folder.name}.part")
