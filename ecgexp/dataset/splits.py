@@ -40,25 +40,20 @@ def choose_patients(
         )
     total = counts.sum(axis=0)
     present = total > 0
-    rng = np.random.default_rng(seed)
-    best: NDArray[np.int64] | None = None
-    best_cost = np.inf
-    for _ in range(_CANDIDATES):
-        chosen = np.sort(rng.choice(n_patients, n_chosen, replace=False))
-        taken = counts[chosen].sum(axis=0)
-        if np.any(present & (taken == total)):
-            continue
-        share = taken[present] / total[present]
-        # A class without any chosen example is worse than any distance between shares.
-        cost = float(np.square(share - n_chosen / n_patients).sum() + 10.0 * (share == 0).sum())
-        if cost < best_cost:
-            best, best_cost = chosen.astype(np.int64), cost
-    if best is None:
+    draws = np.random.default_rng(seed).random((_CANDIDATES, n_patients))
+    chosen = np.argsort(draws, axis=1)[:, :n_chosen]
+    taken = counts[chosen].sum(axis=1)[:, present]
+    share = taken / total[present]
+    # A class without any chosen example is worse than any distance between shares.
+    cost = np.square(share - n_chosen / n_patients).sum(axis=1) + 10.0 * (taken == 0).sum(axis=1)
+    cost[(taken == total[present]).any(axis=1)] = np.inf
+    best = int(cost.argmin())
+    if np.isinf(cost[best]):
         raise ConfigError(
             f"{what}: no choice of {n_chosen} of {n_patients} patients leaves every class a "
             "training example; choose fewer patients or merge the rarest class"
         )
-    return best
+    return np.sort(chosen[best])
 
 
 def split_by_fraction(
