@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgexp.deploy import lower
+from ecgexp.deploy import lower, scalar
 from ecgexp.deploy.memory import Arena
 from ecgexp.deploy.program import Buffer, Dtype, Program, Step, constant_bytes
+from ecgexp.errors import BuildError
 from ecgexp.target import Target
 
 _C_TYPE = {
@@ -36,6 +37,7 @@ class ModelLibrary:
         header: `model.h`.
         sources: C files to compile.
         objects: Object files to link.
+        input_elements: Elements that the entry function reads.
         input_dtype: Element type that the entry function reads.
         output_dtype: Element type that it writes.
         input_scale: Step of the input; 1.0 for float32.
@@ -52,6 +54,7 @@ class ModelLibrary:
     header: Path
     sources: tuple[Path, ...]
     objects: tuple[Path, ...]
+    input_elements: int
     input_dtype: Dtype
     output_dtype: Dtype
     input_scale: float
@@ -62,6 +65,48 @@ class ModelLibrary:
     weight_bytes: int
     macs: int
     labels: tuple[str, ...]
+
+    def moved(self, folder: Path) -> ModelLibrary:
+        """Return the library with its files in another folder."""
+        return replace(
+            self,
+            folder=folder,
+            header=folder / self.header.name,
+            sources=tuple(folder / path.name for path in self.sources),
+            objects=tuple(folder / path.name for path in self.objects),
+        )
+
+    def quantise_inputs(self, x: NDArray[np.float32]) -> NDArray[Any]:
+        """Turn windows into what the entry function reads, rounding as ONNX Runtime does.
+
+        Args:
+            x: (window, lead, sample) or (window, feature).
+
+        Returns:
+            (window, element) of the input's data type.
+
+        Raises:
+            BuildError: The windows do not have the network's size.
+        """
+        flat = np.ascontiguousarray(x, np.float32).reshape(len(x), -1)
+        if flat.shape[1] != self.input_elements:
+            raise BuildError(
+                f"golden windows of shape {x.shape[1:]} do not fit the network's "
+                f"{self.input_elements} inputs"
+            )
+        if self.input_dtype == "float32":
+            return flat
+        return scalar.quantize(flat, self.input_scale, self.input_zero_point)
+
+    def dequantise_outputs(self, y: NDArray[Any]) -> NDArray[np.float32]:
+        """Turn what the entry function wrote into real numbers, as ONNX Runtime does.
+
+        Args:
+            y: Output of the output's data type, any shape.
+        """
+        if self.output_dtype == "float32":
+            return np.asarray(y, np.float32)
+        return scalar.dequantize(y, self.output_scale, self.output_zero_point)
 
 
 def write_library(
@@ -98,6 +143,7 @@ def write_library(
         header=header,
         sources=(source,),
         objects=(kernels,),
+        input_elements=program.input.elements,
         input_dtype=program.input.dtype,
         output_dtype=program.output.dtype,
         input_scale=1.0 if x is None else x.scale,

@@ -1,0 +1,102 @@
+"""From an ONNX file to a model library for a target."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ecgexp.deploy.emit import ModelLibrary, write_library
+from ecgexp.deploy.graph import element_count
+from ecgexp.deploy.importer import import_onnx
+from ecgexp.deploy.integer import rewrite
+from ecgexp.deploy.memory import Arena, plan_arena
+from ecgexp.deploy.object_file import code_bytes
+from ecgexp.deploy.program import Program, constant_bytes
+from ecgexp.errors import BuildError
+from ecgexp.target import Target
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Compiled:
+    """A compiled network.
+
+    Attributes:
+        program: Its kernel calls.
+        arena: Where its buffers lie.
+        library: The files to link.
+    """
+
+    program: Program
+    arena: Arena
+    library: ModelLibrary
+
+
+def compile_network(
+    onnx: Path,
+    *,
+    name: str,
+    labels: tuple[str, ...],
+    target: Target,
+    allow_float_ops: int,
+    folder: Path,
+) -> Compiled:
+    """Compile a network; the folder appears only when the library is complete.
+
+    Args:
+        onnx: Classifier, float or in QDQ form.
+        name: For the firmware's banner.
+        labels: Class names in output order.
+        target: What to compile for.
+        allow_float_ops: How many operators of an int8 network may run in float32.
+        folder: Gets the model library; one that is there is replaced.
+
+    Raises:
+        BuildError: The network cannot be compiled, or does not fit the target.
+    """
+    started = time.perf_counter()
+    network = import_onnx(onnx)
+    if element_count(network.output_shape) != len(labels):
+        raise BuildError(
+            f"{onnx}: the output {network.output_shape} does not fit {len(labels)} labels {labels}"
+        )
+    program = rewrite(network, isa=target.isa, allow_float_ops=allow_float_ops)
+    arena = plan_arena(program)
+    _require_fit(program, arena, target, code=0)
+    aside = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        library = write_library(
+            program, arena, name=name, labels=labels, target=target, folder=aside
+        )
+        code = sum(code_bytes(path) for path in library.objects)
+        _require_fit(program, arena, target, code=code)
+        shutil.rmtree(folder, ignore_errors=True)
+        aside.rename(folder)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    log.info(
+        "compiled %s for %s in %.1f s: %d kernels, %d MACs, weights %d, code %d, arena %d bytes",
+        name,
+        target.name,
+        time.perf_counter() - started,
+        len(program.steps),
+        program.macs,
+        library.weight_bytes,
+        code,
+        arena.n_bytes,
+    )
+    return Compiled(program=program, arena=arena, library=library.moved(folder))
+
+
+def _require_fit(program: Program, arena: Arena, target: Target, *, code: int) -> None:
+    borders = program.input.n_bytes + program.output.n_bytes
+    target.require_fit(
+        weight_bytes=constant_bytes(program),
+        arena_bytes=arena.n_bytes + borders,
+        code_bytes=code,
+    )

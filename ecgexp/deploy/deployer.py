@@ -1,0 +1,127 @@
+"""Compose the deploy stage: compile, build, run, compare, report."""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.errors import BuildError, ConfigError
+from ecgexp.target import Target
+from ecgexp.types import Bundle, DeployReport
+
+log = logging.getLogger(__name__)
+
+LIMITS = ("flash_bytes", "ram_bytes", "instructions")
+
+
+class Deployer:
+    """Bring a bundle to a target and measure it there.
+
+    Args:
+        n_golden: Golden windows to run.
+        timeout_s: Wall-clock limit of the run in seconds.
+        allow_float_ops: How many operators of an int8 network may run in float32, apart from a
+            final softmax.
+        cache_dir: Keeps tools that are compiled once.
+        limits: Largest `flash_bytes`, `ram_bytes` and `instructions`; None for no limit.
+
+    Raises:
+        ConfigError: A value cannot be used.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_golden: int,
+        timeout_s: float,
+        allow_float_ops: int,
+        cache_dir: str,
+        limits: Mapping[str, float | None],
+    ) -> None:
+        if n_golden < 1:
+            raise ConfigError(f"deploy.n_golden={n_golden}: write 1 or more")
+        if not timeout_s > 0:
+            raise ConfigError(f"deploy.timeout_s={timeout_s}: write a positive number of seconds")
+        if allow_float_ops < 0:
+            raise ConfigError(f"deploy.allow_float_ops={allow_float_ops}: write 0 or more")
+        if set(limits) != set(LIMITS):
+            raise ConfigError(
+                f"deploy.limits has the keys {sorted(limits)}: write exactly {', '.join(LIMITS)}"
+            )
+        for key, value in limits.items():
+            if value is not None and not value > 0:
+                raise ConfigError(f"deploy.limits.{key}={value}: write a positive number or null")
+        self.n_golden = n_golden
+        self.timeout_s = timeout_s
+        self.allow_float_ops = allow_float_ops
+        self.cache_dir = Path(cache_dir).expanduser()
+        self.limits = dict(limits)
+
+    def deploy(self, bundle: Bundle, target: Target, folder: Path) -> DeployReport:
+        """Compile a bundle for a target, run its golden windows there, compare and report.
+
+        Args:
+            bundle: The network and its golden windows.
+            target: Where it will run.
+            folder: Gets the model library, the image, logs and tables.
+
+        Raises:
+            BuildError: The network cannot be compiled or its firmware cannot be built.
+            RunnerError: The firmware did not run to its end.
+        """
+        if importlib.util.find_spec("tvm") is None:
+            raise BuildError("deploy=tvm needs apache-tvm: pip install 'ecgexp[deploy]'")
+        # TVM takes seconds to import: only a deploy that happens pays for it.
+        from ecgexp.deploy.compiler import compile_network
+        from ecgexp.deploy.firmware import build
+        from ecgexp.deploy.report import Evidence, write_report
+        from ecgexp.deploy.runner import runner_for
+
+        started = time.perf_counter()
+        log.info("deploying %s to %s", bundle.name, target.name)
+        x, y = self._golden(bundle)
+        compiled = compile_network(
+            bundle.onnx,
+            name=bundle.name,
+            labels=bundle.spec.labels,
+            target=target,
+            allow_float_ops=self.allow_float_ops,
+            folder=folder / "library",
+        )
+        inputs = compiled.library.quantise_inputs(x)
+        firmware = build(compiled.library.folder, inputs, target, folder / "firmware")
+        run_log = runner_for(target)(
+            firmware,
+            target,
+            timeout_s=self.timeout_s,
+            folder=folder / "run",
+            cache_folder=self.cache_dir,
+        )
+        evidence = Evidence(
+            compiled=compiled, firmware=firmware, run_log=run_log, golden=y, target=target
+        )
+        report = write_report(evidence, bundle.scheme, self.limits, folder)
+        log.info(
+            "deployed %s to %s in %.1f s: golden_equal %.3f",
+            bundle.name,
+            target.name,
+            time.perf_counter() - started,
+            report.metrics["golden_equal"],
+        )
+        return report
+
+    def _golden(self, bundle: Bundle) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        try:
+            with np.load(bundle.golden) as arrays:
+                x, y = arrays["x"][: self.n_golden], arrays["y"][: self.n_golden]
+        except (OSError, KeyError, ValueError) as error:
+            raise BuildError(f"{bundle.golden} has no golden windows x and y: {error}") from error
+        if len(x) < self.n_golden:
+            log.info("the bundle has %d golden windows of %d wanted", len(x), self.n_golden)
+        return x.astype(np.float32), y.astype(np.float32)

@@ -1,0 +1,207 @@
+"""From what the target answered to figures, verdicts and tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.deploy.compiler import Compiled
+from ecgexp.deploy.firmware import Firmware
+from ecgexp.deploy.runner import Record, RunLog
+from ecgexp.errors import RunnerError
+from ecgexp.target import Target
+from ecgexp.types import DeployReport, Inference, Scheme
+
+FLOAT_TOLERANCE = 1e-4
+_COUNTS = ("instructions", "cycles_est", "elapsed_us")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """Everything a report is made from.
+
+    Attributes:
+        compiled: The compiled network.
+        firmware: The image.
+        run_log: What the target answered.
+        golden: Expected outputs (window, class) float32.
+        target: Where it ran.
+    """
+
+    compiled: Compiled
+    firmware: Firmware
+    run_log: RunLog
+    golden: NDArray[np.float32]
+    target: Target
+
+
+def write_report(
+    evidence: Evidence, scheme: Scheme, limits: Mapping[str, float | None], folder: Path
+) -> DeployReport:
+    """Compare, count, judge, and write the tables.
+
+    Args:
+        evidence: What was built and run.
+        scheme: Quantization scheme of the network.
+        limits: Largest value per metric, or None.
+        folder: Gets `inferences.csv`, `counts.csv` and `profile.csv`.
+
+    Raises:
+        RunnerError: The target answered another number of windows than it was given.
+    """
+    records = evidence.run_log.records
+    if len(records) != len(evidence.golden):
+        raise RunnerError(
+            f"{evidence.target.name} answered {len(records)} of {len(evidence.golden)} windows: "
+            f"see {evidence.run_log.raw_log}"
+        )
+    inferences = tuple(
+        _judge(record, expected, evidence)
+        for record, expected in zip(records, evidence.golden, strict=True)
+    )
+    metrics = _metrics(evidence, inferences)
+    return DeployReport(
+        target=evidence.target.name,
+        fidelity=evidence.target.fidelity,
+        scheme=scheme,
+        metrics=metrics,
+        inferences=inferences,
+        sections=evidence.firmware.sections,
+        limit_violations=violations(metrics, limits),
+        artefacts=(
+            evidence.compiled.library.folder,
+            evidence.firmware.elf,
+            evidence.firmware.map,
+            evidence.run_log.raw_log,
+            _write_inferences(folder / "inferences.csv", inferences),
+            _write_counts(folder / "counts.csv", inferences),
+            _write_profile(folder / "profile.csv", evidence),
+        ),
+    )
+
+
+def agrees(outputs: NDArray[np.float32], expected: NDArray[np.float32], *, is_float: bool) -> bool:
+    """Return whether an output is what ONNX Runtime computed.
+
+    Args:
+        outputs: (class,), dequantized where the network is int8.
+        expected: (class,).
+        is_float: Whether the device computed the output in float32; else every bit must agree.
+    """
+    if not is_float:
+        return bool(np.array_equal(outputs, expected))
+    largest = float(np.max(np.abs(expected)))
+    return bool(np.max(np.abs(outputs - expected)) <= FLOAT_TOLERANCE * largest)
+
+
+def violations(metrics: Mapping[str, float], limits: Mapping[str, float | None]) -> tuple[str, ...]:
+    """Return one sentence per reason why a network is not deployable.
+
+    Args:
+        metrics: Bare metric names to values.
+        limits: Largest value per metric, or None.
+    """
+    found = [
+        f"{name} {metrics[name]:.0f} exceeds deploy.limits.{name}={limit:.0f}"
+        for name, limit in limits.items()
+        if limit is not None and metrics.get(name, 0.0) > limit
+    ]
+    if metrics["golden_equal"] < 1.0:
+        found.append(
+            f"golden_equal {metrics['golden_equal']:.4f}: some outputs differ from ONNX Runtime"
+        )
+    return tuple(found)
+
+
+def _judge(record: Record, expected: NDArray[np.float32], evidence: Evidence) -> Inference:
+    library = evidence.compiled.library
+    outputs = library.dequantise_outputs(record.output_array(library.output_dtype))
+    return Inference(
+        index=record.index,
+        label=record.label,
+        confidence=record.confidence,
+        instructions=record.instructions,
+        cycles_est=record.cycles_est,
+        elapsed_us=record.elapsed_us,
+        equal=agrees(outputs, expected, is_float=library.output_dtype == "float32"),
+    )
+
+
+def _metrics(evidence: Evidence, inferences: Sequence[Inference]) -> dict[str, float]:
+    library, firmware, log = evidence.compiled.library, evidence.firmware, evidence.run_log
+    metrics: dict[str, float] = {
+        "macs": library.macs,
+        "flash_bytes": firmware.flash_bytes,
+        "ram_bytes": firmware.total_ram_bytes(log.stack_bytes),
+        "arena_bytes": library.arena_bytes,
+        "weight_bytes": library.weight_bytes,
+        "float_ops": len(evidence.compiled.program.float_ops),
+        "golden_equal": float(np.mean([inference.equal for inference in inferences])),
+    }
+    if log.stack_bytes is not None:
+        metrics["stack_bytes"] = log.stack_bytes
+    for name in _COUNTS:
+        counts = _counts(inferences, name)
+        if counts:
+            metrics[name] = float(median(counts))
+    if "instructions" in metrics and library.macs:
+        metrics["instructions_per_mac"] = metrics["instructions"] / library.macs
+    if "cycles_est" in metrics and evidence.target.clock_hz:
+        metrics["latency_est_ms"] = 1e3 * metrics["cycles_est"] / evidence.target.clock_hz
+    return metrics
+
+
+def _counts(inferences: Iterable[Inference], name: str) -> list[float]:
+    counts = (getattr(inference, name) for inference in inferences)
+    return [float(count) for count in counts if count is not None]
+
+
+def _write_inferences(path: Path, inferences: Sequence[Inference]) -> Path:
+    header = ("index", "label", "confidence", *_COUNTS, "equal")
+    return _write_table(
+        path, header, ([getattr(inference, key) for key in header] for inference in inferences)
+    )
+
+
+def _write_counts(path: Path, inferences: Sequence[Inference]) -> Path:
+    rows = []
+    for name in _COUNTS:
+        counts = _counts(inferences, name)
+        if counts:
+            rows.append((name, min(counts), median(counts), max(counts)))
+    return _write_table(path, ("per_inference", "min", "median", "max"), rows)
+
+
+def _write_profile(path: Path, evidence: Evidence) -> Path:
+    """Write what each function cost per inference, with the operators it stands for."""
+    steps = evidence.compiled.program.steps
+    n_windows = len(evidence.run_log.records)
+    rows = []
+    for cost in evidence.run_log.profile:
+        mine = [step for step in steps if step.symbol == cost.function]
+        rows.append(
+            (
+                cost.function,
+                len(mine),
+                sum(step.kernel.macs for step in mine),
+                round(cost.instructions / n_windows),
+                round(cost.cycles_est / n_windows),
+                "; ".join(step.origin for step in mine),
+            )
+        )
+    header = ("function", "calls", "macs", "instructions", "cycles_est", "operators")
+    return _write_table(path, header, rows)
+
+
+def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        writer.writerows(rows)
+    return path
