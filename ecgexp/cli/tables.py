@@ -46,37 +46,63 @@ def number(value: float | None, name: str = "") -> str:
 
 
 def show_outcomes(outcomes: Sequence[Outcome], config: dict[str, Any]) -> None:
-    """Print one row per job: accuracy, device figures, reasons of failures, and the next step."""
+    """Print accuracy, device figures, reasons of failures, and where to look next."""
     if config["format"] == "json":
         jobs = [_outcome_json(outcome) for outcome in outcomes]
         show_json(jobs[0] if len(jobs) == 1 else jobs)
         return
-    target = str(config["target"]["name"]) if "name" in config.get("target", {}) else ""
-    table = Table(title=f"test split and {target}", title_justify="left")
-    for column in ("run", "status", "test F1", "int8 accuracy", *DEVICE_COLUMNS, "deployable"):
-        table.add_column(column.removesuffix("_bytes"), overflow="fold")
-    for outcome in outcomes:
-        figures = outcome.metrics
-        table.add_row(
-            f"{outcome.name}\n{outcome.run_id}",
-            outcome.status,
-            number(figures.get(names.TEST_F1)),
-            number(figures.get(names.INT8_ACCURACY)),
-            *[
-                number(figures.get(names.deploy_metric(target, column)), column)
-                for column in DEVICE_COLUMNS
-            ],
-            outcome.tags.get(names.DEPLOYABLE_TAG, "–"),
-        )
-    console = Console()
-    console.print(table)
+    console = _console()
+    target = str(config["target"]["name"])
+    console.print(_one(outcomes[0], target) if len(outcomes) == 1 else _many(outcomes, target))
     for outcome in outcomes:
         if outcome.error:
             console.print(f"{outcome.status} {outcome.name}: {outcome.error}", markup=False)
-    console.print("cycles_est is an estimate from the instruction mix, not silicon time.")
-    console.print(
-        f"Open it in MLflow: ecgexp ui paths.home={config['paths']['home']}", soft_wrap=True
-    )
+    console.print("Instructions are exact on the emulator; cycles_est is an estimate from the")
+    console.print("instruction mix, not silicon time.")
+    home = config["paths"]["home"]
+    console.print(f"Open it in MLflow: ecgexp ui paths.home={home}", soft_wrap=True)
+
+
+def _figures(outcome: Outcome, target: str) -> list[tuple[str, str]]:
+    """Return the closing table's names and formatted values of one run."""
+    metrics = outcome.metrics
+    figures = [
+        ("test F1 (macro)", number(metrics.get(names.TEST_F1))),
+        ("test accuracy", number(metrics.get(names.TEST_ACCURACY))),
+        ("int8 accuracy", number(metrics.get(names.INT8_ACCURACY))),
+    ]
+    for column in DEVICE_COLUMNS:
+        value = metrics.get(names.deploy_metric(target, column))
+        figures.append((column.removesuffix("_bytes"), number(value, column)))
+    return [*figures, ("deployable", outcome.tags.get(names.DEPLOYABLE_TAG, "–"))]
+
+
+def _one(outcome: Outcome, target: str) -> Table:
+    title = f"{outcome.name} on {target}: {outcome.status}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in [*_figures(outcome, target), ("run", outcome.run_id)]:
+        table.add_row(name, value)
+    return table
+
+
+def _many(outcomes: Sequence[Outcome], target: str) -> Table:
+    table = Table(title=f"{len(outcomes)} runs on {target}", title_justify="left")
+    table.add_column("run", overflow="fold")
+    table.add_column("status")
+    for name, _ in _figures(outcomes[0], target):
+        table.add_column(name, justify="right")
+    for outcome in outcomes:
+        values = [value for _, value in _figures(outcome, target)]
+        table.add_row(f"{outcome.name}\n{outcome.run_id}", outcome.status, *values)
+    return table
+
+
+def _console() -> Console:
+    """Return a console as wide as the terminal, or wide enough for a table in a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=160)
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:
@@ -111,7 +137,7 @@ def show_deploy(report: DeployReport, run_id: str, config: dict[str, Any]) -> No
     table.add_column("median per inference", justify="right")
     for key, value in sorted(metrics.items()):
         table.add_row(key, number(value, key))
-    console = Console()
+    console = _console()
     console.print(table)
     for reason in report.limit_violations:
         console.print(f"not deployable: {reason}", markup=False)
@@ -150,7 +176,7 @@ def show_selection(rows: Sequence[Row], config: dict[str, Any], link: str) -> No
         deployable = row.run.tags.get(names.DEPLOYABLE_TAG, "–")
         mark = "*" if row.pareto else ""
         table.add_row(mark, f"{row.run.name}\n{row.run.run_id}", *figures, deployable)
-    console = Console()
+    console = _console()
     console.print(table)
     console.print(f"In MLflow, while `ecgexp ui` runs: {link}", soft_wrap=True, markup=False)
 
@@ -169,6 +195,6 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
         figures = (len(split["records"]), len(split["patients"]), split["windows"])
         counts = split["classes"].values()
         table.add_row(name, *[f"{figure:,}" for figure in (*figures, *counts)])
-    console = Console()
+    console = _console()
     console.print(table)
     console.print(f"example windows: {summary['picture']}", markup=False, soft_wrap=True)

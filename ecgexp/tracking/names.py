@@ -14,6 +14,7 @@ GIT_DIRTY_TAG = "ecgexp.git_dirty"
 OVERRIDES_TAG = "ecgexp.overrides"
 
 TEST_F1 = "test/f1_macro"
+TEST_ACCURACY = "test/accuracy"
 INT8_ACCURACY = "quantization/int8_accuracy"
 
 
