@@ -66,7 +66,7 @@ static bool multiplies_long(uint16_t first, uint16_t second) {
             return true; /* vmladav, vmlaldav, vmlsdav, vmlsldav of 16 and 32 bits */
         }
         const bool extremum = bits(first, 6, 4) == 6u; /* vmaxv, vminv and the like */
-        return !odd && !extremum && (!last || bits(first, 12, 12) == 1u);
+        return !odd && !extremum && !last;             /* not vaddv, not vabav */
     }
     if (by_scalar) {
         if (fifteen) {

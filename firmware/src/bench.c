@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "ecgexp/bench.h"
 
+#include "ecgexp/golden.h"
 #include "ecgexp/protocol.h"
 #include "ecgexp/region.h"
-#include "golden.h"
 #include "model.h"
 #include <math.h>
 #include <stdbool.h>
@@ -108,7 +108,7 @@ static void report_start(const ecgexp_port_info *info) {
     ecgexp_record_begin("START");
     ecgexp_record_number("schema", ECGEXP_PROTOCOL_SCHEMA);
     ecgexp_record_text("model", ECGEXP_MODEL_NAME);
-    ecgexp_record_number("windows", ECGEXP_GOLDEN_WINDOWS);
+    ecgexp_record_number("windows", ecgexp_golden_windows);
     ecgexp_record_number("outputs", ECGEXP_OUTPUT_ELEMENTS);
     ecgexp_record_number("output_bytes", sizeof output);
     ecgexp_record_text("timer", info->timer);
@@ -139,7 +139,7 @@ ecgexp_status ecgexp_bench_run(const ecgexp_port_info *info) {
     for (uint32_t run = 0; run < info->warmup_runs && status == ECGEXP_OK; ++run) {
         status = run_window(0, &ticks);
     }
-    for (uint32_t index = 0; index < ECGEXP_GOLDEN_WINDOWS && status == ECGEXP_OK; ++index) {
+    for (uint32_t index = 0; index < ecgexp_golden_windows && status == ECGEXP_OK; ++index) {
         status = run_window(index, &ticks);
         if (status == ECGEXP_OK) {
             report_inference(index, ticks);

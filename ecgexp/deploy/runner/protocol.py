@@ -9,7 +9,7 @@ from ecgexp.errors import RunnerError
 
 SCHEMA = 1
 _KINDS = frozenset({"START", "INFER", "STACK", "FAULT", "END"})
-_FIELD = re.compile(r'([a-z_]+)=(?:([A-Za-z0-9_.:+/-]+)|"((?:[^"\\]|\\["\\]|\\x[0-9a-f]{2})*)")')
+_FIELD = re.compile(r' ([a-z_]+)=(?:([A-Za-z0-9_.:+/-]+)|"((?:[^"\\]|\\["\\]|\\x[0-9a-f]{2})*)")')
 _ESCAPE = re.compile(rb'\\(?:x([0-9a-f]{2})|(["\\]))')
 _QUOTED_CHARS = 120
 
@@ -113,18 +113,16 @@ def parse_line(line: str) -> Line:
     Raises:
         RunnerError: It is no record.
     """
-    kind, _, rest = line.partition(" ")
+    kind, *_ = line.split(" ", 1)
     fields: dict[str, str] = {}
-    position = 0
-    while kind in _KINDS and position < len(rest):
-        match = _FIELD.match(rest, position)
+    position = len(kind)
+    while kind in _KINDS and position < len(line):
+        match = _FIELD.match(line, position)
         if match is None or match[1] in fields:
             break
         fields[match[1]] = match[2] if match[2] is not None else _unescape(match[3], line)
-        position = match.end() + 1
-        if rest[match.end() : position] not in ("", " "):
-            break
-    if kind not in _KINDS or position < len(rest):
+        position = match.end()
+    if kind not in _KINDS or position < len(line):
         raise RunnerError(f"the firmware printed garbage: {quote(line)}")
     return Line(kind=kind, fields=fields, text=line)
 

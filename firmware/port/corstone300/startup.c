@@ -19,6 +19,7 @@ extern uint8_t ecgexp_bss_start[];
 extern uint8_t ecgexp_bss_end[];
 
 int main(void);
+int *__errno(void);
 _Noreturn void ecgexp_reset(void);
 _Noreturn void ecgexp_start(void);
 void ecgexp_fault_entry(void);
@@ -42,6 +43,12 @@ __attribute__((section(".vectors"), used)) static const vector vectors[VECTORS] 
     ecgexp_fault_entry, /* PendSV */
     ecgexp_fault_entry, /* SysTick */
 };
+
+/* The C library's own brings a kilobyte of state for every thread there might be. */
+int *__errno(void) {
+    static int error;
+    return &error;
+}
 
 /* Before C may touch a floating-point or vector register: coprocessor access. */
 __attribute__((naked)) _Noreturn void ecgexp_reset(void) {

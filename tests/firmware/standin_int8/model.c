@@ -1,5 +1,9 @@
 #include "model.h"
 
+#ifdef __ARM_FEATURE_MVE
+#include <arm_mve.h>
+#endif
+
 #ifndef ECGEXP_WEIGHTS_SECTION
 #define ECGEXP_WEIGHTS_SECTION ".ecgexp.weights"
 #endif
@@ -20,14 +24,25 @@ static const int8_t WEIGHTS weight[4][32] = {
      8, 9, 10, 11, -11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0},
 };
 
+static int32_t dot(const int8_t *a, const int8_t *b) {
+    int32_t sum = 0;
+#ifdef __ARM_FEATURE_MVE
+    for (int32_t i = 0; i < ECGEXP_INPUT_ELEMENTS; i += 16) {
+        sum = vmladavaq(sum, vld1q(a + i), vld1q(b + i));
+    }
+#else
+    for (int32_t i = 0; i < ECGEXP_INPUT_ELEMENTS; ++i) {
+        sum += a[i] * b[i];
+    }
+#endif
+    return sum;
+}
+
 int32_t ecgexp_model_run(const ecgexp_input_t *input, ecgexp_output_t *output, void *arena) {
     int32_t *sum = arena;
     /* fault */
     for (int32_t c = 0; c < ECGEXP_OUTPUT_ELEMENTS; ++c) {
-        sum[c] = 0;
-        for (int32_t i = 0; i < ECGEXP_INPUT_ELEMENTS; ++i) {
-            sum[c] += weight[c][i] * input[i];
-        }
+        sum[c] = dot(weight[c], input);
         const int32_t scaled = sum[c] / 128;
         output[c] = (int8_t)(scaled < -128 ? -128 : scaled > 127 ? 127 : scaled);
     }
