@@ -64,6 +64,7 @@ class EcgDataModule(pl.LightningDataModule):
         self._eval_batch_size = eval_batch_size
         self._n_workers = n_workers
         self._seed = seed
+        self._first_epoch = 0
         self._cached: CachedWindows | None = None
 
     def prepare(self, progress: bool = True) -> None:
@@ -118,10 +119,21 @@ class EcgDataModule(pl.LightningDataModule):
         """Draw validation windows (window, lead, sample), classes as even as they allow."""
         return _draw(self.split("val"), n, self._seed)
 
+    def state_dict(self) -> dict[str, int]:
+        """Return what a checkpoint at the end of an epoch must remember; Lightning's hook."""
+        return {"epochs_done": 0 if self.trainer is None else self.trainer.current_epoch + 1}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        """Go on where a checkpoint ended; Lightning's hook."""
+        self._first_epoch = state_dict["epochs_done"]
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; the order of epoch k is the same after a restart."""
         n = len(self.split("train"))
-        return self._loader("train", EpochBatches(n, self._batch_size, seed=self._seed))
+        batches = EpochBatches(n, self._batch_size, seed=self._seed)
+        # Workers fetch ahead: in a resumed fit even before Lightning sets the epoch.
+        batches.set_epoch(self._first_epoch)
+        return self._loader("train", batches)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the cache."""
