@@ -224,6 +224,8 @@ def _header(program: Program, arena: Arena, name: str) -> Iterator[str]:
 
 def _source(program: Program, arena: Arena, labels: tuple[str, ...]) -> Iterator[str]:
     yield '#include "model.h"\n\n'
+    # The linker script of a target decides in which memory this section lies.
+    yield '#define ECGEXP_WEIGHT __attribute__((section(".ecgexp.weights"), aligned(16)))\n\n'
     names = ", ".join(c_string(label) for label in labels)
     yield f"const char *const ecgexp_model_labels[ECGEXP_OUTPUT_ELEMENTS] = {{{names}}};\n\n"
     yield from _prototypes(program.steps)
@@ -273,7 +275,7 @@ def _definition(name: str, array: NDArray[Any]) -> str:
     width = _PER_LINE[dtype]
     lines = [", ".join(numbers[i : i + width]) for i in range(0, len(numbers), width)]
     return (
-        f"static const {_C_TYPE[dtype]} {name}[{len(numbers)}] __attribute__((aligned(16))) = {{\n"
+        f"static const {_C_TYPE[dtype]} {name}[{len(numbers)}] ECGEXP_WEIGHT = {{\n"
         + ",\n".join(lines)
         + "};\n"
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-import numpy as np
 import tvm_ffi
 from numpy.typing import NDArray
 
@@ -136,5 +135,6 @@ class ProgramBuilder:
 
 
 def constant_bytes(program: Program) -> int:
-    """Return the bytes of all constants, each array once per call."""
-    return int(np.sum([array.nbytes for array in program.constants], dtype=np.int64))
+    """Return the bytes of all constants; equal arrays are stored once."""
+    unique = {(array.dtype.name, array.tobytes()): array.nbytes for array in program.constants}
+    return sum(unique.values())

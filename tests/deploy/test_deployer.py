@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import inspect
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from ecgexp.deploy.deployer import Deployer
+from ecgexp.deploy.nothing import NoDeploy
+from ecgexp.errors import BuildError, ConfigError
+from ecgexp.quantization.bundle import bundle_from_onnx
+from ecgexp.resources import resource_folder
+from ecgexp.target import Target
+from tests import networks
+from tests.deploy import nets
+from tests.deploy.zoo import ZOO
+
+OPTIONS: dict[str, Any] = {
+    "n_golden": 4,
+    "timeout_s": 60.0,
+    "allow_float_ops": 0,
+    "limits": {"flash_bytes": None, "ram_bytes": None, "instructions": None},
+}
+
+
+def _deployer(tmp_path: Path, **changes: Any) -> Deployer:
+    return Deployer(**{**OPTIONS, "cache_dir": str(tmp_path / "cache"), **changes})
+
+
+def _target(name: str, **changes: Any) -> Target:
+    path = resource_folder("conf") / "target" / f"{name}.yaml"
+    options = yaml.safe_load(path.read_text())
+    del options["_target_"]
+    return Target(**{**options, **changes})
+
+
+@pytest.fixture
+def need_device() -> None:
+    wanted = ("arm-none-eabi-gcc", "qemu-system-arm", "cmake", "make")
+    missing = [tool for tool in wanted if shutil.which(tool) is None]
+    if missing:
+        pytest.skip(f"not on PATH: {', '.join(missing)}")
+
+
+def _bundle(onnx: Path, tmp_path: Path, n_golden: int = 4) -> Any:
+    return bundle_from_onnx(onnx, None, tmp_path / "bundle", seed=1, n_golden=n_golden)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("tvm", Deployer), ("none", NoDeploy)])
+def test_options_bind(name: str, kind: Callable[..., Any]) -> None:
+    options = yaml.safe_load((resource_folder("conf") / "deploy" / f"{name}.yaml").read_text())
+    assert options.pop("_target_") == f"{kind.__module__}.{kind.__qualname__}"
+    inspect.signature(kind).bind(**options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"n_golden": 0}, "deploy.n_golden=0"),
+        ({"timeout_s": 0.0}, "deploy.timeout_s=0.0"),
+        ({"allow_float_ops": -1}, "deploy.allow_float_ops=-1"),
+        ({"limits": {"flash": 1}}, r"deploy.limits has the keys \['flash'\]"),
+        (
+            {"limits": {"flash_bytes": -5, "ram_bytes": None, "instructions": None}},
+            "deploy.limits.flash_bytes=-5",
+        ),
+    ],
+)
+def test_bad_option_is_refused(changes: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=message):
+        _deployer(tmp_path, **changes)
+
+
+def test_null_stage_says_that_it_does_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = _bundle(ZOO["dense_only"](tmp_path / "f.onnx"), tmp_path)
+    caplog.set_level("INFO")
+    assert NoDeploy(n_golden=4).deploy(bundle, _target("host"), tmp_path / "deploy") is None
+    assert "deploy=none" in caplog.text
+    assert not (tmp_path / "deploy").exists()
+
+
+def test_int8_network_on_this_machine(tmp_path: Path) -> None:
+    onnx = nets.quantize(
+        ZOO["squeeze_excite"](tmp_path / "f.onnx"), tmp_path / "q.onnx", exact=True
+    )
+    report = _deployer(tmp_path).deploy(_bundle(onnx, tmp_path), _target("host"), tmp_path / "out")
+    assert report.metrics["golden_equal"] == 1.0
+    assert report.metrics["elapsed_us"] > 0
+    assert "instructions" not in report.metrics
+    assert report.deployable
+    assert all(path.exists() for path in report.artefacts)
+    assert len(report.inferences) == 4
+
+
+def test_network_over_the_memory_fails_before_the_build(tmp_path: Path) -> None:
+    target = _target("corstone300_m55")
+    regions = {name: dict(region) for name, region in target.memory.items()}
+    regions["ssram"]["size_bytes"] = 1024
+    regions["sram"]["size_bytes"] = 1024
+    small = _target("corstone300_m55", memory=regions)
+    bundle = _bundle(ZOO["residual"](tmp_path / "f.onnx"), tmp_path)
+    with pytest.raises(BuildError) as caught:
+        _deployer(tmp_path).deploy(bundle, small, tmp_path / "out")
+    assert "does not fit target corstone300_m55" in str(caught.value)
+    assert "sram has 1024 bytes but needs" in str(caught.value)
+    assert "cortex_m55_large" in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_broken_golden_file_is_named(tmp_path: Path) -> None:
+    bundle = _bundle(ZOO["residual"](tmp_path / "f.onnx"), tmp_path)
+    np.savez(bundle.golden, x=np.zeros((1, 1, 40), np.float32))
+    with pytest.raises(BuildError, match=r"golden\.npz has no golden windows x and y"):
+        _deployer(tmp_path).deploy(bundle, _target("host"), tmp_path / "out")
+
+
+@pytest.mark.device
+@pytest.mark.slow
+@pytest.mark.usefixtures("need_device")
+@pytest.mark.parametrize("make", [networks.guide_int8, networks.guide_float])
+def test_guide_network_on_the_emulator_equals_onnx_runtime(
+    make: Callable[[Path], Path], tmp_path: Path
+) -> None:
+    report = _deployer(tmp_path).deploy(
+        _bundle(make(tmp_path), tmp_path), _target("corstone300_m55"), tmp_path / "out"
+    )
+    assert report.metrics["golden_equal"] == 1.0
+    assert report.metrics["macs"] == 763_952
+    assert report.metrics["float_ops"] == 0
+    assert 0 < report.metrics["instructions"] < report.metrics["cycles_est"]
+
+
+@pytest.mark.device
+@pytest.mark.slow
+@pytest.mark.usefixtures("need_device")
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_every_operator_on_the_emulator_equals_onnx_runtime(name: str, tmp_path: Path) -> None:
+    onnx = nets.quantize(ZOO[name](tmp_path / "f.onnx"), tmp_path / "q.onnx", exact=True)
+    deployer = _deployer(tmp_path, limits={**OPTIONS["limits"], "instructions": 10})
+    report = deployer.deploy(_bundle(onnx, tmp_path), _target("corstone300_m55"), tmp_path / "out")
+    assert report.metrics["golden_equal"] == 1.0
+    (violation,) = report.limit_violations
+    assert violation.endswith("exceeds deploy.limits.instructions=10")

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.deploy import nets
+from tests.deploy.zoo import ZOO
+
+N_WINDOWS = 40
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_int8_network_equals_onnx_runtime_bit_for_bit(name: str, tmp_path: Path) -> None:
+    float_onnx = ZOO[name](tmp_path / "float.onnx")
+    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=True)
+
+    compiled = nets.compile_host(onnx, tmp_path)
+    x = nets.windows(onnx, N_WINDOWS)
+    computed = nets.run_host(compiled, x, tmp_path)
+
+    assert compiled.program.input.dtype == "int8"
+    assert compiled.program.float_ops == ()
+    assert len(np.unique(computed, axis=0)) > N_WINDOWS // 4, "the outputs hardly differ"
+    expected = nets.reference(onnx, x)
+    if compiled.program.output_is_probability:
+        np.testing.assert_allclose(computed, expected, rtol=1e-6)
+    else:
+        np.testing.assert_array_equal(computed, expected)
+
+
+@pytest.mark.parametrize("name", sorted(ZOO))
+def test_float_network_agrees_with_onnx_runtime(name: str, tmp_path: Path) -> None:
+    onnx = ZOO[name](tmp_path / "float.onnx")
+
+    compiled = nets.compile_host(onnx, tmp_path)
+    x = nets.windows(onnx, N_WINDOWS)
+    computed = nets.run_host(compiled, x, tmp_path)
+
+    expected = nets.reference(onnx, x)
+    assert np.max(np.abs(computed - expected)) < 3e-6 * np.max(np.abs(expected))
+
+
+@pytest.mark.parametrize("name", ["conv_strided", "squeeze_excite", "residual", "silu"])
+def test_network_with_arbitrary_scales_differs_at_most_in_rare_last_bits(
+    name: str, tmp_path: Path
+) -> None:
+    float_onnx = ZOO[name](tmp_path / "float.onnx")
+    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=False)
+
+    compiled = nets.compile_host(onnx, tmp_path)
+    x = nets.windows(onnx, 100)
+    steps = (
+        nets.run_host(compiled, x, tmp_path) - nets.reference(onnx, x)
+    ) / compiled.library.output_scale
+
+    assert np.max(np.abs(steps)) < 1.5
+    assert np.mean(np.abs(steps) > 0.5) < 0.02
+
+
+@pytest.mark.parametrize("name", ["silu", "gelu_spelt_out", "hard_swish", "leaky_relu"])
+def test_scalar_function_of_an_int8_network_is_one_table(name: str, tmp_path: Path) -> None:
+    float_onnx = ZOO[name](tmp_path / "float.onnx")
+    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=True)
+
+    program = nets.compile_host(onnx, tmp_path).program
+
+    kinds = [step.kernel.name.split("_")[0] for step in program.steps]
+    assert kinds == ["conv1d", "table", "conv1d", "global", "dense"]
+
+
+def test_activation_after_convolution_costs_no_pass(tmp_path: Path) -> None:
+    float_onnx = ZOO["clip"](tmp_path / "float.onnx")
+    int8_onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=True)
+    for path in (float_onnx, int8_onnx):
+        steps = nets.compile_host(path, tmp_path).program.steps
+        assert [step.kernel.name.split("_")[0] for step in steps] == [
+            "conv1d",
+            "conv1d",
+            "global",
+            "dense",
+        ]
+
+
+def test_padding_goes_into_the_convolution(tmp_path: Path) -> None:
+    onnx = ZOO["conv_after_pad"](tmp_path / "float.onnx")
+    steps = nets.compile_host(onnx, tmp_path).program.steps
+    assert not [step for step in steps if step.kernel.name.startswith("pad")]
