@@ -14,7 +14,7 @@ from tvm import s_tir, tirx
 from ecgexp.errors import BuildError
 
 # Kernels unroll by hand where it pays; LLVM's full unrolling spills and bloats flash.
-_MVE_OPTIONS = ["-unroll-threshold:uint=0"]
+_MVE_OPTIONS = ["-unroll-threshold-aggressive:uint=0", "-unroll-threshold-default:uint=0", "-disable-arm-loloops:bool=true"]
 
 
 class LoweringTarget(Protocol):
@@ -111,7 +111,6 @@ def _lowering(llvm: Any) -> Any:
             s_tir_pass.LowerInitBlock(),
             s_tir_pass.PlanAndUpdateBufferAllocationLocation(),
             s_tir_pass.ConvertBlocksToOpaque(),
-            s_tir_pass.CompactBufferAllocation(),
             s_tir_pass.LowerMatchBuffer(),
             s_tir_pass.StmtSimplify(),
             s_tir_pass.AnnotateIrregularLoop(),

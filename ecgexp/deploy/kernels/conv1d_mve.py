@@ -174,9 +174,12 @@ class _Tile:
         count = self.last - self.first
         step = min(_POSITIONS, count)
         if count:
-            with T.serial(-(-count // step)) as i:
-                # The last tile steps back instead of leaving a remainder.
-                p = T.min(i * step, i32(count - step)) + i32(self.first)
+            with T.serial(count // step) as i:
+                p = i * step + i32(self.first)
+                self._tile([p + j for j in range(step)], group, block, channel, width, False)
+            if count % step:
+                # One more tile, overlapping the one before, instead of a remainder.
+                p = i32(self.last - step)
                 self._tile([p + j for j in range(step)], group, block, channel, width, False)
         if self.shape.length_out > count:
             with T.serial(self.shape.length_out - count) as i:

@@ -55,7 +55,9 @@ class _Plan:
         spacing, shift = shape.dilation // common, shape.stride // common
         fitting = (_LANES - shape.kernel) // shift + 1
         available = max(1, shape.length_out // spacing)
-        return cls(spacing, shift, min(fitting, available))
+        # Equal shares: the last group overlaps the one before it by as little as possible.
+        groups = -(-available // fitting)
+        return cls(spacing, shift, -(-available // groups))
 
 
 def build(
@@ -117,20 +119,26 @@ class _Loops:
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
         self.scratch = local(_LANES * _LANES, "int8")
-        channels, spacing = self.shape.c_out, self.plan.spacing
-        full = channels // _LANES
+        spacing, together = self.plan.spacing, self.plan.count
         with T.serial(min(spacing, self.shape.length_out)) as residue:
-            count = T.floordiv(i32(self.shape.length_out + spacing - 1) - residue, i32(spacing))
-            longest = -(-self.shape.length_out // spacing)
-            with T.serial(-(-longest // self.plan.count)) as i:
-                # The last group of positions steps back instead of leaving a remainder.
-                first = T.min(i * self.plan.count, count - i32(self.plan.count))
-                p = T.Bind(residue + first * i32(spacing))
-                if full:
-                    with T.serial(full) as block:
-                        self._block(p, block * _LANES, _LANES)
-                if channels % _LANES:
-                    self._block(p, i32(full * _LANES), channels % _LANES)
+            shortest, longer = divmod(self.shape.length_out, spacing)
+            with T.serial(max(1, shortest // together)) as i:
+                self._channels(residue + i * (together * spacing))
+            if shortest % together or (shortest and longer):
+                # One more group, overlapping the one before, instead of a remainder. A division
+                # by the residue would be simpler to read, but TVM 0.27 simplifies it wrongly.
+                first = i32((shortest - together) * spacing)
+                last = i32((shortest + 1 - together) * spacing)
+                self._channels(residue + T.Select(residue < longer, last, first))
+
+    def _channels(self, p: Any) -> None:
+        """Emit all channels of the positions that share samples with p."""
+        full, rest = divmod(self.shape.c_out, _LANES)
+        if full:
+            with T.serial(full) as block:
+                self._block(p, block * _LANES, _LANES)
+        if rest:
+            self._block(p, i32(full * _LANES), rest)
 
     def _block(self, p: Any, channel: Any, width: int) -> None:
         """Emit the positions that share samples with p, for up to 16 channels."""

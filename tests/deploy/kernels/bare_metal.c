@@ -43,9 +43,19 @@ static void finish(uint32_t code) {
   }
 }
 
-void fault(void) {
-  print("\nfault\n");
+void fault_report(const uint32_t *frame) {
+  print("\nfault status ");
+  print_unsigned(*(volatile uint32_t *)0xE000ED28u);
+  print(" address ");
+  print_unsigned(*(volatile uint32_t *)0xE000ED38u);
+  print(" pc ");
+  print_unsigned(frame[6]);
+  print("\n");
   finish(2u);
+}
+
+__attribute__((naked)) void fault(void) {
+  __asm__ volatile("mrs r0, msp\n b fault_report");
 }
 
 _Alignas(16) static uint8_t output[0x100000] __attribute__((section(".bulk")));

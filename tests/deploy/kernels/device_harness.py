@@ -66,7 +66,8 @@ def run_device(trials: list[Trial], keep: Path | None = None) -> list[Outcome]:
     text = log.stdout + log.stderr
     records = re.findall(r"trial (\d+) ticks (\d+) out ([0-9a-f]*)\n", text)
     if len(records) != len(trials):
-        raise AssertionError(f"device stopped after {len(records)} trials: {text[-300:]}")
+        name = trials[len(records)].kernel.name
+        raise AssertionError(f"device stopped in {name}: {text[-300:]}")
     return [_outcome(t, int(r[1]), r[2]) for t, r in zip(trials, records, strict=True)]
 
 
