@@ -127,9 +127,12 @@ class CrossEntropy(Objective):
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the weighted loss of each window, (batch,)."""
-        return functional.cross_entropy(
-            logits, y, self.weight, reduction="none", label_smoothing=self.label_smoothing
+        # Not torch's `weight`: with smoothing it also weighs the classes that are not there, and
+        # one very rare class then pulls on every window.
+        smoothed = functional.cross_entropy(
+            logits, y, reduction="none", label_smoothing=self.label_smoothing
         )
+        return self.weight[y] * smoothed
 
 
 class Focal(Objective):

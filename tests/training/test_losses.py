@@ -99,3 +99,13 @@ def test_out_of_range_settings_name_the_key(spec: SignalSpec) -> None:
 def test_counts_must_match_the_labels(spec: SignalSpec) -> None:
     with pytest.raises(ConfigError, match="2 class counts for 3 labels"):
         Focal(spec=spec, class_counts=(1, 2), class_weights="none", gamma=1)
+
+
+def test_a_rare_class_does_not_weigh_on_windows_of_others(spec: SignalSpec) -> None:
+    logits, y = batch()
+    loss = CrossEntropy(
+        spec=spec, class_counts=(10**6, 1, 10**6), class_weights="balanced", label_smoothing=0.1
+    )
+    others = loss.losses(logits, y)[y != 1]
+    plain = functional.cross_entropy(logits, y, reduction="none", label_smoothing=0.1)[y != 1]
+    assert torch.allclose(others, plain * loss.weight[0])
