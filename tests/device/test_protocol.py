@@ -55,7 +55,9 @@ def test_a_report_without_a_stack_figure() -> None:
         pytest.param(
             WHOLE.replace("label=N", 'label="\\xff"'), "text that is not UTF-8", id="utf-8"
         ),
-        pytest.param(WHOLE.replace("\nEND status=ok", ""), "printed garbage", id="no-end"),
+        pytest.param(
+            WHOLE.replace("\nEND status=ok", ""), "no END record; its last line is", id="no-end"
+        ),
         pytest.param(
             "\n".join([START, FIRST]), "no END record; its last line is 'INFER index=0", id="cut"
         ),

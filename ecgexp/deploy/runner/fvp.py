@@ -9,15 +9,13 @@ from pathlib import Path
 from ecgexp.deploy.firmware import Firmware
 from ecgexp.deploy.process import run_process
 from ecgexp.deploy.runner.failure import finish
-from ecgexp.deploy.runner.protocol import Report
+from ecgexp.deploy.runner.protocol import SHUTDOWN_TAG, Report
 from ecgexp.deploy.runner.records import Record, RunLog
 from ecgexp.errors import RunnerError
 from ecgexp.target import Target
 
 log = logging.getLogger(__name__)
 
-# The firmware's last word: the model stops when it sees it on UART 0.
-SHUTDOWN_TAG = "EXITTHESIM"
 _US_PER_S = 1e6
 
 

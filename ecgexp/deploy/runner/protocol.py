@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from ecgexp.errors import RunnerError
 
 SCHEMA = 1
+# The firmware's last line, whatever happened: Arm's model stops when it sees it on UART 0.
+SHUTDOWN_TAG = "EXITTHESIM"
 _KINDS = frozenset({"START", "INFER", "STACK", "FAULT", "END"})
 _FIELD = re.compile(r' ([a-z_]+)=(?:([A-Za-z0-9_.:+/-]+)|"((?:[^"\\]|\\["\\]|\\x[0-9a-f]{2})*)")')
 _ESCAPE = re.compile(rb'\\(?:x([0-9a-f]{2})|(["\\]))')
@@ -128,7 +130,7 @@ def parse_line(line: str) -> Line:
 
 
 def read_records(text: str) -> list[Line]:
-    """Return the records from START (or a fault before it) to END.
+    """Return the records from the first one to END, or to the shutdown tag.
 
     What a simulator prints before and after them is skipped.
 
@@ -140,6 +142,8 @@ def read_records(text: str) -> list[Line]:
     """
     records: list[Line] = []
     for line in text.splitlines():
+        if line == SHUTDOWN_TAG:
+            break
         if not line.strip():
             continue
         if not records and line.partition(" ")[0] not in _KINDS:
