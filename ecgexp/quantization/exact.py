@@ -69,12 +69,11 @@ def exact_scales(source: onnx.ModelProto, quantized: onnx.ModelProto) -> ExactSc
     for node in quantized.graph.node:
         if node.op_type != "QuantizeLinear":
             continue
-        tensor, scale_name, point_name = node.input
+        _, scale_name, point_name = node.input
         step, point = _round_activation(float(constants[scale_name]), int(constants[point_name]))
         steps[scale_name] = step
-        # A tensor that shares its input's scale (max-pooling) has no scale of its own.
-        if scale_name == f"{tensor}_scale":
-            overrides[tensor] = [fixed(step, point)]
+        # Named after the scale: a pooling's output shares its input's, a graph's output is renamed.
+        overrides[scale_name.removesuffix("_scale")] = [fixed(step, point)]
     made_by = producers(quantized)
     unproven = 0
     for node in quantized.graph.node:

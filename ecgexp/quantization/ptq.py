@@ -140,6 +140,8 @@ class StaticInt8:
                 "WeightSymmetric": True,
                 # Symmetric activations would keep every Relu as a node and waste half the grid.
                 "ActivationSymmetric": False,
+                # Otherwise a Reshape or MaxPool right behind the input would stay in float.
+                "ForceQuantizeNoInputCheck": True,
                 "CalibPercentile": self.percentile,
                 "TensorQuantOverrides": overrides,
             },
