@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ecgexp.deploy.kernels import binary_mve
 from ecgexp.deploy.kernels.ir import (
     Parameter,
     T,
@@ -48,6 +49,12 @@ def build(  # noqa: PLR0913
     check_isa(isa)
     dtype = "float32" if y is None else "int8"
     size_b = {"none": length * channels, "time": channels, "scalar": 1}[broadcast]
+    if isa == "mve" and a is not None and b is not None and y is not None:
+        kernel = binary_mve.build(
+            op, length, channels, broadcast, a=a, b=b, y=y, limits=int8_limits(clamp)
+        )
+        if kernel is not None:
+            return kernel
     tables = () if a is None or b is None else (dequantized(a), dequantized(b))
     parameters = [
         Parameter("a", length * channels, dtype),

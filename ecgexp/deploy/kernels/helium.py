@@ -37,23 +37,24 @@ def round_to_int(value: Any) -> Any:
     return T.call_llvm_pure_intrin("int32x4", "llvm.arm.mve.vcvtn.v4i32.v4f32", i32(0), value)
 
 
-def _narrow(value: Any, wide: str, narrow: str) -> Any:
-    """Saturate each lane into the lower half of itself (vqmovnb); upper halves keep garbage."""
+def _narrow(into: Any, value: Any, wide: str, narrow: str, top: int) -> Any:
+    """Saturate each lane into the lower or upper half of the same lane of `into` (vqmovn)."""
     return T.call_llvm_pure_intrin(
         narrow,
         f"llvm.arm.mve.vqmovn.{_LLVM_TYPES[narrow]}.{_LLVM_TYPES[wide]}",
-        T.reinterpret(narrow, value),
+        T.reinterpret(narrow, into),
         value,
         i32(0),
         i32(0),
-        i32(0),
+        i32(top),
     )
 
 
 def saturate_to_int8(steps: Any) -> Any:
     """Saturate int32x4 to int8x4."""
-    halves = _narrow(steps, "int32x4", "int16x8")
-    return T.Cast("int8x4", T.reinterpret("int32x4", _narrow(halves, "int16x8", "int8x16")))
+    halves = _narrow(steps, steps, "int32x4", "int16x8", 0)
+    narrow = _narrow(halves, halves, "int16x8", "int8x16", 0)
+    return T.Cast("int8x4", T.reinterpret("int32x4", narrow))
 
 
 def quantize(value: Any, y: QParams, limits: tuple[int, int]) -> Any:
@@ -63,11 +64,58 @@ def quantize(value: Any, y: QParams, limits: tuple[int, int]) -> Any:
     zero_point = splat(i32(y.zero_point), 4)
     if limits == (-128, 127):
         # The sum saturates too, so that it cannot wrap around.
-        shifted = T.call_llvm_pure_intrin("int32x4", "llvm.sadd.sat.v4i32", steps, zero_point)
-        return saturate_to_int8(shifted)
+        return saturate_to_int8(_saturating_add(steps, zero_point, "int32x4"))
     steps = T.max(steps, splat(i32(lo - y.zero_point), 4))
     steps = T.min(steps, splat(i32(hi - y.zero_point), 4))
     return T.Cast("int8x4", steps + zero_point)
+
+
+def quantize_pair(even: Any, odd: Any, y: QParams, limits: tuple[int, int]) -> Any:
+    """Turn two float32x4, the even and the odd lanes of eight, into int8x8."""
+    lo, hi = limits
+    low, high = T.Bind(round_to_int(even)), T.Bind(round_to_int(odd))
+    halves = _narrow(low, low, "int32x4", "int16x8", 0)
+    halves = _narrow(halves, high, "int32x4", "int16x8", 1)
+    steps = T.Bind(_saturating_add(halves, splat(T.int16(y.zero_point), 8), "int16x8"))
+    if limits == (-128, 127):
+        narrow = _narrow(steps, steps, "int16x8", "int8x16", 0)
+        return T.Cast("int8x8", T.reinterpret("int16x8", narrow))
+    steps = T.min(T.max(steps, splat(T.int16(lo), 8)), splat(T.int16(hi), 8))
+    return T.Cast("int8x8", steps)
+
+
+def _saturating_add(a: Any, b: Any, dtype: str) -> Any:
+    return T.call_llvm_pure_intrin(dtype, f"llvm.sadd.sat.{_LLVM_TYPES[dtype]}", a, b)
+
+
+def multiply_halves(a: Any, b: Any, top: int) -> Any:
+    """Multiply the even (top 0) or odd (top 1) lanes of two int16x8 into int32x4 (vmull)."""
+    return T.call_llvm_pure_intrin(
+        "int32x4", "llvm.arm.mve.vmull.v4i32.v8i16", a, b, i32(0), i32(top)
+    )
+
+
+def multiply_add(a: Any, b: Any, c: Any) -> Any:
+    """Return a * b + c of float32x4 with one rounding (vfma)."""
+    return T.call_llvm_pure_intrin("float32x4", "llvm.fma.v4f32", a, b, c)
+
+
+def halfwords_below(count: Any) -> Any:
+    """Return an 8-lane mask of the first `count` lanes (vctp16); `count` is not negative."""
+    return T.call_llvm_pure_intrin("boolx8", "llvm.arm.mve.vctp16", count)
+
+
+def lookup_bytes(table: Any, index: Any) -> Any:
+    """Return table[index] for uint8x16 indices held in an int8x16."""
+    return T.call_llvm_pure_intrin(
+        "int8x16",
+        "llvm.arm.mve.vldr.gather.offset.v16i8.p0.v16i8",
+        T.address_of(table[0]),
+        index,
+        i32(8),
+        i32(0),
+        i32(1),
+    )
 
 
 def requantize(acc: Any, scale: Any, y: QParams, limits: tuple[int, int]) -> Any:
@@ -100,3 +148,28 @@ def scatter_bytes(buffer: Any, at: Any, stride: int, values: Any) -> None:
             i32(0),
         )
     )
+
+
+def widen_half(values: Any, top: int) -> Any:
+    """Widen the even (top 0) or odd (top 1) lanes of int16x8 to int32x4 (vmovl)."""
+    words = T.reinterpret("int32x4", values)
+    if top:
+        return words >> splat(i32(16), 4)
+    return (words << splat(i32(16), 4)) >> splat(i32(16), 4)
+
+
+def load_halfwords(buffer: Any, at: Any, width: int) -> Any:
+    """Load up to eight int8 as int16x8; lanes from `width` on are zero or unread."""
+    index = ramp(at, 8)
+    if width == 8:
+        return T.Cast("int16x8", buffer[index])
+    loaded = T.masked_load("int8x8", buffer, index, halfwords_below(i32(width)))
+    return T.Cast("int16x8", loaded)
+
+
+def store_halfwords(buffer: Any, at: Any, values: Any, width: int) -> None:
+    """Store the first `width` lanes of int8x8."""
+    if width == 8:
+        store(buffer, ramp(at, 8), values)
+        return
+    T.evaluate(T.masked_store(buffer, values, ramp(at, 8), halfwords_below(i32(width))))

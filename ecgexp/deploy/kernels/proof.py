@@ -1,0 +1,106 @@
+"""Cheap float32 formulas that are proved, over every int8 input, to give ONNX Runtime's result.
+
+ONNX Runtime dequantizes, computes and quantizes in float32, dividing by the output step. A device
+wants one multiplication instead. int8 operands leave few enough inputs (65,536 pairs) to try a
+candidate on all of them; a constant that is wrong somewhere is moved by single units in the last
+place until one is right everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ecgexp.deploy.kernels.kernel import QParams
+from ecgexp.deploy.kernels.requant import dequantized
+
+Array = np.ndarray[Any, Any]
+_NUDGES = 24
+
+
+def nudged(value: float) -> Iterator[np.float32]:
+    """Yield float32 neighbours of a value, nearest first."""
+    centre = np.float32(value)
+    yield centre
+    above = below = centre
+    for _ in range(_NUDGES):
+        above = np.nextafter(above, np.float32(np.inf))
+        below = np.nextafter(below, np.float32(-np.inf))
+        yield above
+        yield below
+
+
+def steps(value: Array, y: QParams) -> Array:
+    """Round float32 values in units of the output step to int8, as QuantizeLinear does."""
+    rounded: Array = np.clip(np.rint(value).astype(np.int64) + y.zero_point, -128, 127)
+    return rounded
+
+
+def fused_multiply_add(a: Array, b: Array, c: Array) -> Array:
+    """Return float32(a * b + c) with one rounding."""
+    product = a.astype(np.float64) * b.astype(np.float64)
+    addend = c.astype(np.float64)
+    total = product + addend
+    # What float64 lost; rounding to odd keeps it from hiding a tie of the second rounding.
+    virtual = total - product
+    error = (product - (total - virtual)) + (addend - virtual)
+    bits = total.view(np.int64)
+    towards = np.where(error > 0, np.inf, -np.inf)
+    odd = np.where((error != 0) & (bits % 2 == 0), np.nextafter(total, towards), total)
+    result: Array = odd.astype(np.float32)
+    return result
+
+
+def product_multiplier(a: QParams, b: QParams, y: QParams) -> float | None:
+    """Find k with round((a - za) * (b - zb) * k) equal to the float32 steps, or None."""
+    real_a, real_b = dequantized(a)[:, None], dequantized(b)[None, :]
+    expected = steps(real_a * real_b / np.float32(y.scale), y)
+    values = np.arange(-128, 128)
+    integers = (values - a.zero_point)[:, None] * (values - b.zero_point)[None, :]
+    exact = integers.astype(np.float32)
+    for k in nudged(a.scale * b.scale / y.scale):
+        if np.array_equal(steps(exact * k, y), expected):
+            return float(k)
+    return None
+
+
+def sum_multipliers(a: QParams, b: QParams, y: QParams) -> tuple[float, float, float] | None:
+    """Find (ka, kb, c) with round(fma(a, ka, fma(b, kb, c))) equal to the float32 steps, or None.
+
+    a and b are the int8 values themselves; c holds both zero points.
+    """
+    expected = steps((dequantized(a)[:, None] + dequantized(b)[None, :]) / np.float32(y.scale), y)
+    values = np.arange(-128, 128).astype(np.float32)
+    first, second = values[:, None], values[None, :]
+    ka, kb = np.float32(a.scale / y.scale), np.float32(b.scale / y.scale)
+    offset = -(a.zero_point * np.float64(ka) + b.zero_point * np.float64(kb))
+    for factor_a in list(nudged(ka))[:5]:
+        for c in nudged(offset):
+            inner = fused_multiply_add(second, kb, c)
+            total = fused_multiply_add(first, factor_a, inner)
+            if np.array_equal(steps(total, y), expected):
+                return float(factor_a), float(kb), float(c)
+    return None
+
+
+def sum_reciprocal(a: QParams, b: QParams, y: QParams) -> float | None:
+    """Find k with round(((a - za) sa + (b - zb) sb) k) equal to the float32 steps, or None."""
+    total = dequantized(a)[:, None] + dequantized(b)[None, :]
+    expected = steps(total / np.float32(y.scale), y)
+    for k in nudged(1.0 / y.scale):
+        if np.array_equal(steps(total * k, y), expected):
+            return float(k)
+    return None
+
+
+def mean_multiplier(x: QParams, y: QParams, count: int) -> float | None:
+    """Find k with round(sum * k) equal to round(sum * sx / count / sy) for every sum, or None."""
+    sums = np.arange(-255 * count, 255 * count + 1).astype(np.float32)
+    real = sums * np.float32(x.scale) / np.float32(count)
+    expected = steps(real / np.float32(y.scale), y)
+    for k in nudged(x.scale / count / y.scale):
+        if np.array_equal(steps(sums * k, y), expected):
+            return float(k)
+    return None
