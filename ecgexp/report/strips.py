@@ -150,7 +150,7 @@ def _confidence(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _name_axes(figure: Figure, spec: SignalSpec) -> None:
-    figure.supxlabel(_AXES.format(grid="0.2 s" if style.is_long(spec) else "40 ms"), fontsize=8)
+    figure.supxlabel(_AXES.format(grid=f"{style.grid_s(spec)[1]:g} s"), fontsize=8)
 
 
 def _name_source(axes: Axes, windows: Strips, index: int) -> None:

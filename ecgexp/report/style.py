@@ -19,8 +19,10 @@ GREY = "#666666"
 TRACE = "#1A1A1A"
 PAPER_MAJOR, PAPER_MINOR = "#F2B8B5", "#FAE3E1"
 DOTS_PER_INCH = 110
-# Windows longer than this get wide panels and no 40-ms grid.
-LONG_S = 3.0
+# Longer windows get wide panels.
+LONG_S = 4.0
+# Longer windows get lines every 0.2 s (a large square of ECG paper) instead of every 40 ms.
+COARSE_S = 1.25
 
 
 def sheet(width_in: float, height_in: float) -> Figure:
@@ -42,6 +44,11 @@ def is_long(spec: SignalSpec) -> bool:
     return spec.n_samples / spec.fs_hz > LONG_S
 
 
+def grid_s(spec: SignalSpec) -> tuple[float, float]:
+    """Return the distance of heavy and of fine lines in seconds."""
+    return (1.0, 0.2) if spec.n_samples / spec.fs_hz > COARSE_S else (0.2, 0.04)
+
+
 def draw_window(axes: Axes, spec: SignalSpec, x: NDArray[np.floating]) -> None:
     """Draw one window on ECG paper.
 
@@ -59,14 +66,14 @@ def draw_window(axes: Axes, spec: SignalSpec, x: NDArray[np.floating]) -> None:
         axes.plot(time_s, lead + offset, color=TRACE, linewidth=0.9)
         if len(x) > 1:
             axes.annotate(spec.leads[position], (0, offset), fontsize=6, color=BLUE)
-    _rule_paper(axes, long=is_long(spec))
+    _rule_paper(axes, *grid_s(spec))
     axes.set_xlim(0, x.shape[-1] / spec.fs_hz)
     axes.margins(y=0.12)
 
 
-def _rule_paper(axes: Axes, *, long: bool) -> None:
-    axes.xaxis.set_major_locator(MultipleLocator(1.0 if long else 0.2))
-    axes.xaxis.set_minor_locator(MultipleLocator(0.2 if long else 0.04))
+def _rule_paper(axes: Axes, heavy_s: float, fine_s: float) -> None:
+    axes.xaxis.set_major_locator(MultipleLocator(heavy_s))
+    axes.xaxis.set_minor_locator(MultipleLocator(fine_s))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(which="major", color=PAPER_MAJOR, linewidth=0.7)
     axes.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)
