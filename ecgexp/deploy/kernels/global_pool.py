@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ecgexp.deploy.kernels import pool_mve, proof
 from ecgexp.deploy.kernels.ir import Parameter, T, f32, i32, local, prim_func, store
 from ecgexp.deploy.kernels.kernel import Isa, Kernel, QParams, check_isa
 from ecgexp.deploy.kernels.requant import quantize_scalar
+from ecgexp.deploy.kernels.window import Window
 from ecgexp.errors import BuildError
 
 Kind = Literal["max", "avg"]
@@ -32,17 +34,22 @@ def build(
     if kind == "max" and x != y:
         raise BuildError(f"global max pooling cannot change the quantization from {x} to {y}")
     dtype = "float32" if x is None else "int8"
+    vector = isa == "mve" and dtype == "int8" and channels >= 4
     name = f"global_{kind}_pool_{dtype}_l{length}c{channels}"
     parameters = [
         Parameter("data", length * channels, dtype),
         Parameter("out", channels, dtype),
     ]
     if kind == "max":
-        body = _max_body(length, channels, dtype)
+        window = Window(length, channels, length, 1, (0, 0))
+        body = pool_mve.max_body(window) if vector else _max_body(length, channels, dtype)
     elif x is None or y is None:
         body = _float_mean_body(length, channels)
     else:
         body = _int8_mean_body(length, channels, x, y)
+        factor = proof.mean_multiplier(x, y, length) if vector else None
+        if factor is not None:
+            body = pool_mve.mean_body(length, channels, x, y, factor)
     return Kernel(name, prim_func(name, parameters, body), (), 0)
 
 

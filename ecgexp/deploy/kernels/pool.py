@@ -4,26 +4,21 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from ecgexp.deploy.kernels import pool_mve
 from ecgexp.deploy.kernels.ir import (
-    Parameter,
     T,
     constant_parameters,
     f32,
-    i32,
     local,
     prim_func,
     store,
 )
 from ecgexp.deploy.kernels.kernel import Isa, Kernel, QParams, check_isa
 from ecgexp.deploy.kernels.requant import dequantized, quantize_scalar
+from ecgexp.deploy.kernels.window import Window
 from ecgexp.errors import BuildError
 
 Kind = Literal["max", "avg"]
-
-
-def length_out(length: int, kernel: int, stride: int, pads: tuple[int, int]) -> int:
-    """Return the number of output samples of a pooling window."""
-    return (length + sum(pads) - kernel) // stride + 1
 
 
 def build(  # noqa: PLR0913
@@ -57,60 +52,19 @@ def build(  # noqa: PLR0913
         BuildError: A window is empty, or `max` would have to change the quantization.
     """
     check_isa(isa)
-    if max(pads) >= kernel or length_out(length, kernel, stride, pads) < 1:
+    window = Window(length, channels, kernel, stride, pads)
+    if max(pads) >= kernel or window.length_out < 1:
         raise BuildError(f"pooling: window {kernel} does not fit {length} samples padded by {pads}")
-    window = _Window(length, channels, kernel, stride, pads)
     if kind == "max":
         if x != y:
             raise BuildError(f"max pooling cannot change the quantization from {x} to {y}")
-        return _max_kernel(window, "float32" if x is None else "int8")
+        return _max_kernel(isa, window, "float32" if x is None else "int8")
     if x is None or y is None:
         return _float_average(window, count_include_pad)
     return _int8_average(window, x, y, count_include_pad)
 
 
-class _Window:
-    """Geometry of a pooling window and the loops over it."""
-
-    def __init__(
-        self, length: int, channels: int, kernel: int, stride: int, pads: tuple[int, int]
-    ) -> None:
-        self.length, self.channels = length, channels
-        self.kernel, self.stride, self.pads = kernel, stride, pads
-        self.length_out = length_out(length, kernel, stride, pads)
-
-    @property
-    def label(self) -> str:
-        pads = f"p{self.pads[0]}_{self.pads[1]}"
-        return f"l{self.length}c{self.channels}k{self.kernel}s{self.stride}{pads}"
-
-    def parameters(self, dtype: str) -> list[Parameter]:
-        return [
-            Parameter("data", self.length * self.channels, dtype),
-            Parameter("out", self.length_out * self.channels, dtype),
-        ]
-
-    def index(self, p: Any, k: Any, c: Any) -> Any:
-        return (p * self.stride + k - self.pads[0]) * self.channels + c
-
-    def inside(self, p: Any, k: Any) -> Any:
-        t = p * self.stride + k - self.pads[0]
-        return T.And(t >= 0, t < self.length)
-
-    def load(self, data: Any, p: Any, k: Any, c: Any, padding: Any) -> Any:
-        value = data[self.index(p, k, c)]
-        return T.if_then_else(self.inside(p, k), value, padding) if any(self.pads) else value
-
-    def count(self, p: Any, count_include_pad: bool) -> Any:
-        """Return the divisor of position p as an int32 expression."""
-        start = p * self.stride - self.pads[0]
-        if count_include_pad:
-            return T.min(i32(self.kernel), i32(self.length + self.pads[1]) - start)
-        end = T.min(start + self.kernel, i32(self.length))
-        return end - T.max(start, i32(0))
-
-
-def _max_kernel(window: _Window, dtype: str) -> Kernel:
+def _max_kernel(isa: Isa, window: Window, dtype: str) -> Kernel:
     lowest = T.int8(-128) if dtype == "int8" else f32(-3.4028234663852886e38)
 
     def body(data: Any, out: Any) -> None:
@@ -122,10 +76,12 @@ def _max_kernel(window: _Window, dtype: str) -> Kernel:
             store(out, p * window.channels + c, best[0])
 
     name = f"max_pool_{dtype}_{window.label}"
+    if isa == "mve" and dtype == "int8" and window.channels >= 4:
+        body = pool_mve.max_body(window)
     return Kernel(name, prim_func(name, window.parameters(dtype), body), (), 0)
 
 
-def _float_average(window: _Window, count_include_pad: bool) -> Kernel:
+def _float_average(window: Window, count_include_pad: bool) -> Kernel:
     def body(data: Any, out: Any) -> None:
         acc = local(1, "float32")
         with T.grid(window.length_out, window.channels) as (p, c):
@@ -139,7 +95,7 @@ def _float_average(window: _Window, count_include_pad: bool) -> Kernel:
     return Kernel(name, prim_func(name, window.parameters("float32"), body), (), 0)
 
 
-def _int8_average(window: _Window, x: QParams, y: QParams, count_include_pad: bool) -> Kernel:
+def _int8_average(window: Window, x: QParams, y: QParams, count_include_pad: bool) -> Kernel:
     """Dequantize, sum in the order of the window, divide, quantize: ONNX Runtime's own steps."""
     constants = (dequantized(x),)
 

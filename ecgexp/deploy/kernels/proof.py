@@ -20,7 +20,7 @@ Array = np.ndarray[Any, Any]
 _NUDGES = 24
 
 
-def nudged(value: float) -> Iterator[np.float32]:
+def nudged(value: Any) -> Iterator[Any]:
     """Yield float32 neighbours of a value, nearest first."""
     centre = np.float32(value)
     yield centre
@@ -78,8 +78,8 @@ def sum_multipliers(a: QParams, b: QParams, y: QParams) -> tuple[float, float, f
     offset = -(a.zero_point * np.float64(ka) + b.zero_point * np.float64(kb))
     for factor_a in list(nudged(ka))[:5]:
         for c in nudged(offset):
-            inner = fused_multiply_add(second, kb, c)
-            total = fused_multiply_add(first, factor_a, inner)
+            inner = fused_multiply_add(second, np.asarray(kb), np.asarray(c))
+            total = fused_multiply_add(first, np.asarray(factor_a), inner)
             if np.array_equal(steps(total, y), expected):
                 return float(factor_a), float(kb), float(c)
     return None

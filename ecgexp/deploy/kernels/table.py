@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels.ir import Parameter, T, prim_func, store
+from ecgexp.deploy.kernels import helium
+from ecgexp.deploy.kernels.ir import Parameter, T, prim_func, ramp, store
 from ecgexp.deploy.kernels.kernel import Isa, Kernel, QParams, check_isa
 from ecgexp.errors import BuildError
 
@@ -28,14 +29,35 @@ def build(*, isa: Isa, n: int, table: Array) -> Kernel:
     if table.shape != (256,) or table.dtype != np.int8:
         raise BuildError(f"table is {table.dtype}{table.shape}, expected 256 int8 values")
 
+    # Helium looks up sixteen unsigned bytes at once: there the entry for 0 comes first.
+    constant = np.roll(table, -128) if isa == "mve" else table
+    parameters = [Parameter("data", n, "int8"), Parameter("c0", 256, "int8")]
+    parameters.append(Parameter("out", n, "int8"))
+    name = f"table_int8_n{n}"
+    func = prim_func(name, parameters, _mve_body(n) if isa == "mve" else _plain_body(n))
+    return Kernel(name, func, (constant,), 0, in_place=True)
+
+
+def _plain_body(n: int) -> Any:
     def body(data: Any, values: Any, out: Any) -> None:
         with T.serial(n) as i:
             store(out, i, values[T.Cast("int32", data[i]) + 128])
 
-    parameters = [Parameter("data", n, "int8"), Parameter("c0", 256, "int8")]
-    parameters.append(Parameter("out", n, "int8"))
-    name = f"table_int8_n{n}"
-    return Kernel(name, prim_func(name, parameters, body), (table,), 0, in_place=True)
+    return body
+
+
+def _mve_body(n: int) -> Any:
+    def body(data: Any, values: Any, out: Any) -> None:
+        full, tail = divmod(n, 16)
+        if full:
+            with T.serial(full) as i:
+                index = ramp(i * 16, 16)
+                store(out, index, helium.lookup_bytes(values, data[index]))
+        with T.serial(tail) as i:
+            at = i + full * 16
+            store(out, at, values[T.Cast("int32", T.Cast("uint8", data[at]))])
+
+    return body
 
 
 def requantize_table(x: QParams, y: QParams) -> Array:
