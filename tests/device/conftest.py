@@ -38,7 +38,7 @@ def make_target() -> MakeTarget:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def need_tools() -> None:
     wanted = ("arm-none-eabi-gcc", "qemu-system-arm", "cmake", "make", "cc")
     missing = [tool for tool in wanted if shutil.which(tool) is None]
@@ -83,3 +83,18 @@ def deploy(tmp_path: Path, cache_folder: Path, int8_inputs: np.ndarray) -> Deplo
         return image, log
 
     return build_and_run
+
+
+@pytest.fixture(scope="session")
+def plain(
+    need_tools: None,
+    make_target: MakeTarget,
+    cache_folder: Path,
+    int8_inputs: np.ndarray,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Firmware, RunLog]:
+    """The stand-in as it is, built and run once on the emulated board."""
+    folder, target = tmp_path_factory.mktemp("plain"), make_target("corstone300_m55")
+    image = firmware_module.build(STANDINS / "standin_int8", int8_inputs, target, folder)
+    run = runner_for(target)
+    return image, run(image, target, timeout_s=30, folder=folder, cache_folder=cache_folder)

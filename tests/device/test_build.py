@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ecgexp.deploy.firmware import build, explain_failure, memory_script, parse_sections
+from ecgexp.deploy.firmware import Firmware, build, explain_failure, memory_script, parse_sections
+from ecgexp.deploy.runner import RunLog
 from ecgexp.errors import BuildError
 from tests.device.conftest import MakeTarget
 
@@ -59,10 +60,13 @@ def test_sections_lie_where_the_target_says(
 @pytest.mark.device
 @pytest.mark.usefixtures("need_tools")
 def test_golden_inputs_change_no_figure_and_builds_repeat(
-    make_target: MakeTarget, library: Callable[..., Path], tmp_path: Path
+    plain: tuple[Firmware, RunLog],
+    make_target: MakeTarget,
+    library: Callable[..., Path],
+    tmp_path: Path,
 ) -> None:
     target, folder = make_target("corstone300_m55"), library()
-    few = build(folder, np.zeros((1, 32), np.int8), target, tmp_path / "few")
+    few = plain[0]
     many = build(folder, np.zeros((300, 32), np.int8), target, tmp_path / "many")
     again = build(folder, np.zeros((300, 32), np.int8), target, tmp_path / "again")
     assert (few.flash_bytes, few.ram_bytes) == (many.flash_bytes, many.ram_bytes)

@@ -22,6 +22,8 @@ ecgexp_status ecgexp_port_init(ecgexp_port_info *info) {
     if (clock_gettime(CLOCK_MONOTONIC, &now) != 0) {
         return ECGEXP_ERROR_PORT;
     }
+    /* A hanging network must not swallow the lines before it. */
+    (void)setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     info->timer = "clock_monotonic";
     info->ticks_hz = NS_PER_S;
     info->warmup_runs = 2;
