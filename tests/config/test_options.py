@@ -61,7 +61,7 @@ def test_option_builds(group: str, option: str, tmp_path: Path) -> None:
     }
     if group == "callbacks":
         for name, callback in node.items():
-            takes_folder = name == "checkpoints"
+            takes_folder = name.endswith("_checkpoint")
             build(callback, path=name, **({"folder": tmp_path} if takes_folder else {}))
         return
     if (group, option) == ("trainer", "gpu"):
