@@ -17,6 +17,7 @@ from onnx import helper, numpy_helper
 from torch import nn
 
 from ecgexp.errors import ExportError
+from ecgexp.quantization.evaluate import check_export
 from ecgexp.quantization.graph import (
     consumers,
     initializers,
@@ -24,6 +25,7 @@ from ecgexp.quantization.graph import (
     save_atomically,
     tidy_names,
 )
+from ecgexp.quantization.reference import run_onnx
 from ecgexp.types import SignalSpec
 
 log = logging.getLogger(__name__)
@@ -47,11 +49,12 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
         `path`.
 
     Raises:
-        ExportError: A weight is not finite, or the exporter refuses the network.
+        ExportError: A weight is not finite, the exporter refuses the network, or the file computes
+            something else.
     """
     _check_finite(network)
-    window = torch.zeros(1, spec.n_leads, spec.n_samples)
-    model = _trace(copy.deepcopy(network).cpu().eval(), window)
+    frozen = copy.deepcopy(network).cpu().eval()
+    model = _trace(frozen, torch.zeros(1, spec.n_leads, spec.n_samples))
     _strip(model)
     _make_pool_pads_explicit(model)
     _fold_hard_sigmoid(model)
@@ -63,7 +66,13 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
     }
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)
-    save_atomically(model, path)
+    unchecked = path.with_name(f"{path.name}.unchecked")
+    try:
+        save_atomically(model, unchecked)
+        _compare(frozen, unchecked, spec)
+        unchecked.replace(path)
+    finally:
+        unchecked.unlink(missing_ok=True)
     log.info("exported %s: %d nodes, opset %d", path.name, len(model.graph.node), OPSET)
     return path
 
@@ -75,6 +84,14 @@ def _check_finite(network: nn.Module) -> None:
                 f"weight {name} of the network is not finite: training diverged; "
                 "lower optimizer lr or clip gradients, then train again"
             )
+
+
+def _compare(network: nn.Module, path: Path, spec: SignalSpec) -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(4, spec.n_leads, spec.n_samples, generator=generator)
+    with torch.no_grad():
+        expected = network(x).numpy()
+    check_export(expected, run_onnx(path, x.numpy()))
 
 
 def _trace(network: nn.Module, window: torch.Tensor) -> onnx.ModelProto:

@@ -120,3 +120,18 @@ def test_refuses_a_network_that_cannot_be_traced(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="Branching cannot be exported to ONNX"):
         export_onnx(Branching(), spec, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
+
+
+class Modal(nn.Module):
+    """Computes something else while it is traced."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = x.mean(-1)
+        return y + 1.0 if torch.compiler.is_exporting() else y
+
+
+def test_refuses_an_export_that_computes_something_else(tmp_path: Path) -> None:
+    spec = SignalSpec(fs_hz=1.0, leads=("a", "b"), n_samples=8, labels=("c", "d"))
+    with pytest.raises(ExportError, match="differs from the trained one by 1 in a logit"):
+        export_onnx(Modal(), spec, tmp_path / "net.onnx")
+    assert not list(tmp_path.iterdir())
