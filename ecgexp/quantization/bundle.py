@@ -67,7 +67,7 @@ def write_bundle(  # noqa: PLR0913 - a bundle is these nine things
         ExportError: There is no golden window, one is not finite or has another shape, or the
             network answers NaN.
     """
-    golden = _golden_outputs(onnx, golden_windows, scheme)
+    golden = _golden_arrays(onnx, golden_windows, scheme)
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
@@ -80,7 +80,7 @@ def write_bundle(  # noqa: PLR0913 - a bundle is these nine things
         ):
             if source is not None:
                 shutil.copyfile(source, aside / target)
-        np.savez_compressed(aside / GOLDEN, x=golden_windows.astype(np.float32), **golden)
+        np.savez_compressed(aside / GOLDEN, allow_pickle=False, **golden)
         index = {
             "schema": SCHEMA,
             "name": re.sub(r"[^A-Za-z0-9._-]", "_", name) or "network",
@@ -206,14 +206,14 @@ def library_versions() -> dict[str, str]:
     return versions
 
 
-def _golden_outputs(
+def _golden_arrays(
     onnx: Path, x: NDArray[np.float32], scheme: Scheme
 ) -> dict[str, NDArray[np.float32]]:
     if len(x) == 0:
         raise ExportError("deploy.n_golden=0: the device needs at least 1 golden window")
     if not bool(np.isfinite(x).all()):
         raise ExportError("a golden window holds NaN or infinity: repair the recordings")
-    outputs = {"y": run_onnx(onnx, x)}
+    outputs = {"x": x.astype(np.float32), "y": run_onnx(onnx, x)}
     if not bool(np.isfinite(outputs["y"]).all()):
         raise ExportError(f"{onnx}: the network answers NaN or infinity to a golden window")
     if scheme != "none":
