@@ -72,6 +72,7 @@ def fit(  # noqa: PLR0913
         objective=objective,
         optimizer=optimizer,
         seed=seed,
+        monitor=monitor,
         record={"config": {}, **run_info, "spec": data.spec.to_dict()},
     )
     started = time.monotonic()

@@ -35,6 +35,7 @@ class Classifier(pl.LightningModule):
         optimizer: Makes the optimizer and its schedule.
         seed: With the epoch, decides the random numbers of that epoch (dropout and the like), so
             that a resumed fit draws the same ones.
+        monitor: The validation metric that must exist after every epoch.
         record: Plain values that every checkpoint carries: `spec`, `config`.
 
     Attributes:
@@ -48,6 +49,7 @@ class Classifier(pl.LightningModule):
         objective: Objective,
         optimizer: OptimizerSpec,
         seed: int,
+        monitor: str,
         record: dict[str, Any],
     ) -> None:
         super().__init__()
@@ -56,6 +58,7 @@ class Classifier(pl.LightningModule):
         self.history: list[dict[str, float]] = []
         self._optimizer_spec = optimizer
         self._seed = seed
+        self._monitor = monitor
         self._record = record
         self._losses: list[Tensor] = []
         self._logits: list[Tensor] = []
@@ -108,7 +111,7 @@ class Classifier(pl.LightningModule):
         """Add the finished epoch to the history.
 
         Raises:
-            ConfigError: The loss is no longer a number.
+            ConfigError: The loss is no longer a number, or the monitored metric has no value.
         """
         loss = float(torch.stack(self._losses).mean())
         self._losses.clear()
@@ -125,6 +128,12 @@ class Classifier(pl.LightningModule):
             for name, value in self.trainer.callback_metrics.items()
             if name.startswith(f"{names.VAL}/")
         }
+        if self._monitor not in validation:
+            raise ConfigError(
+                f"monitor.metric: {self._monitor!r} has no value after epoch {self.current_epoch}: "
+                "the validation split has no window of that class, or "
+                "trainer.limit_val_batches leaves none; monitor val/f1_macro or val/loss"
+            )
         self.history.append({"epoch": self.current_epoch, **own, **validation})
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -82,6 +82,11 @@ class ToyData(pl.LightningDataModule):
     def class_counts(self) -> tuple[int, ...]:
         return tuple(np.bincount(self.parts["train"].y, minlength=3).tolist())
 
+    def leave_out(self, split: str, label: int) -> None:
+        windows = self.parts[split]
+        keep = windows.y != label
+        self.parts[split] = ToyWindows(windows.x[keep], windows.y[keep])
+
     def split(self, name: str) -> ToyWindows:
         return self.parts[name]
 
@@ -122,9 +127,12 @@ def run_toy_fit(folder: Path, **change: Any) -> Fitted:
         "run_info": {"config": {"seed": 5}},
         "logger": False,
         "extra": [],
+        "missing_in_validation": None,
     } | change
     monitor = {"metric": setting["monitor"], "mode": "max"}
     data, network = ToyData(), toy_network(setting["seed"])
+    if setting["missing_in_validation"] is not None:
+        data.leave_out("val", setting["missing_in_validation"])
     keep = [
         callbacks.best_checkpoint(folder=folder, **monitor),
         callbacks.last_checkpoint(folder=folder),

@@ -139,6 +139,13 @@ def test_unknown_monitor_names_the_known_ones(toy_fit: Any) -> None:
         toy_fit(monitor="val/f1")
 
 
+def test_a_class_missing_from_validation_cannot_be_monitored(toy_fit: Any) -> None:
+    with pytest.raises(
+        ConfigError, match=r"'val/f1_fast' has no value after epoch 0.*monitor val/f1"
+    ):
+        toy_fit(monitor="val/f1_fast", missing_in_validation=2)
+
+
 def test_divergence_is_an_error_with_a_remedy(toy_fit: Any) -> None:
     with pytest.raises(ConfigError, match=r"optimizer\.lr: the training loss became .* epoch 0"):
         toy_fit(lr=1e38)
