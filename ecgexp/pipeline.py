@@ -83,6 +83,10 @@ def run(job: Job, *, sweep_id: str | None = None) -> Outcome:
         validate(job)
         experiment_run = _start(job, sweep_id)
     with experiment_run.active():
+        if not resumed:
+            save_job(job, experiment_run.folder / "job.yaml")
+            (experiment_run.folder / "config.yaml").write_text(to_yaml(job.config), "utf-8")
+        log.info("run %s: %s", experiment_run.run_id, run_name(job))
         _stages(job, experiment_run)
     return outcome(experiment_run)
 
@@ -111,13 +115,9 @@ def _start(job: Job, sweep_id: str | None) -> Run:
     tags = {names.FINGERPRINT_TAG: job.fingerprint, names.OVERRIDES_TAG: " ".join(job.overrides)}
     if sweep_id:
         tags[names.SWEEP_TAG] = sweep_id
-    experiment_run = open_store(job.config).start(
+    return open_store(job.config).start(
         name=run_name(job), params=_flat(job.config), tags={**tags, **git_tags()}
     )
-    save_job(job, experiment_run.folder / "job.yaml")
-    (experiment_run.folder / "config.yaml").write_text(to_yaml(job.config), encoding="utf-8")
-    log.info("run %s: %s", experiment_run.run_id, run_name(job))
-    return experiment_run
 
 
 def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:

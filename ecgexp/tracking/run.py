@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from ecgexp.errors import EcgexpError, TrackingError
+from ecgexp.tracking.interrupt import uninterrupted
 from ecgexp.tracking.names import ERROR_TAG, STAGE_TAG
 
 if TYPE_CHECKING:
@@ -44,22 +45,26 @@ class Run:
     @property
     def experiment_id(self) -> str:
         """Id of the experiment that holds the run."""
-        return str(self._client.get_run(self.run_id).info.experiment_id)
+        return str(self._read().info.experiment_id)
 
     @property
     def status(self) -> str:
         """MLflow's status word: RUNNING, FINISHED, FAILED or KILLED."""
-        return str(self._client.get_run(self.run_id).info.status)
+        return str(self._read().info.status)
 
     @property
     def tags(self) -> dict[str, str]:
         """Tags as stored now."""
-        return dict(self._client.get_run(self.run_id).data.tags)
+        return dict(self._read().data.tags)
 
     @property
     def metrics(self) -> dict[str, float]:
         """Last value of every metric."""
-        return dict(self._client.get_run(self.run_id).data.metrics)
+        return dict(self._read().data.metrics)
+
+    def _read(self) -> Any:
+        with uninterrupted():
+            return self._client.get_run(self.run_id)
 
     def log_metrics(self, metrics: dict[str, float], step: int = 0) -> None:
         """Log values in batches; not-a-number is kept, since it is a finding."""
@@ -67,23 +72,25 @@ class Run:
 
         now = int(time.time() * 1000)
         entries = [Metric(key, float(value), now, step) for key, value in metrics.items()]
-        for first in range(0, len(entries), 1000):
-            self._client.log_batch(self.run_id, metrics=entries[first : first + 1000])
+        with uninterrupted():
+            for first in range(0, len(entries), 1000):
+                self._client.log_batch(self.run_id, metrics=entries[first : first + 1000])
 
     def set_tags(self, tags: dict[str, str]) -> None:
         """Set or overwrite tags."""
         from mlflow.entities import RunTag
 
-        self._client.log_batch(
-            self.run_id, tags=[RunTag(key, value[:5000]) for key, value in tags.items()]
-        )
+        entries = [RunTag(key, value[:5000]) for key, value in tags.items()]
+        with uninterrupted():
+            self._client.log_batch(self.run_id, tags=entries)
 
     def log_artefact(self, path: Path, folder: str = "") -> None:
         """Copy a file, or a folder's contents, into the run's artefacts."""
-        if path.is_dir():
-            self._client.log_artifacts(self.run_id, str(path), folder)
-        else:
-            self._client.log_artifact(self.run_id, str(path), folder)
+        with uninterrupted():
+            if path.is_dir():
+                self._client.log_artifacts(self.run_id, str(path), folder)
+            else:
+                self._client.log_artifact(self.run_id, str(path), folder)
 
     def fetch_artefact(self, name: str, into: Path) -> Path:
         """Copy an artefact folder or file to this machine.
@@ -144,7 +151,8 @@ class Run:
 
     def _hold(self, keep_status: bool) -> Iterator[None]:
         before = self.status if keep_status else None
-        self._client.update_run(self.run_id, status="RUNNING")
+        with uninterrupted():
+            self._client.update_run(self.run_id, status="RUNNING")
         try:
             yield
         except KeyboardInterrupt:
@@ -159,9 +167,10 @@ class Run:
     def _end(self, status: str, error: str | None) -> None:
         if error is not None:
             self.set_tags({ERROR_TAG: error})
-        elif ERROR_TAG in self.tags:
-            self._client.delete_tag(self.run_id, ERROR_TAG)
-        self._client.set_terminated(self.run_id, status=status)
+        with uninterrupted():
+            if error is None and ERROR_TAG in self.tags:
+                self._client.delete_tag(self.run_id, ERROR_TAG)
+            self._client.set_terminated(self.run_id, status=status)
 
     def lightning_logger(self) -> Any:
         """Return a Lightning logger that writes here and leaves the run's status alone."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from ecgexp.errors import TrackingError
+from ecgexp.tracking.interrupt import uninterrupted
 from ecgexp.tracking.run import Run, is_run_id
 
 if TYPE_CHECKING:
@@ -94,13 +95,14 @@ class Store:
         from mlflow.entities import Param
 
         client = self.open()
-        created = client.create_run(self.experiment_id(client), run_name=name, tags=tags)
-        run = Run(client=client, run_id=created.info.run_id, folder=self._folder(created))
         # MLflow's limits: 6000 characters a value, 100 parameters a call.
         items = [Param(key, str(value)[:6000]) for key, value in params.items()]
-        for first in range(0, len(items), 100):
-            client.log_batch(run.run_id, params=items[first : first + 100])
-        return run
+        with uninterrupted():
+            created = client.create_run(self.experiment_id(client), run_name=name, tags=tags)
+            run_id = created.info.run_id
+            for first in range(0, len(items), 100):
+                client.log_batch(run_id, params=items[first : first + 100])
+        return Run(client=client, run_id=run_id, folder=self._folder(created))
 
     def reopen(self, run_id: str) -> Run:
         """Return an existing run to add to.

@@ -1,0 +1,38 @@
+"""Hold Ctrl-C back for the moment of a database write."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+HELD_BACK = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Deliver SIGINT and SIGTERM after the block instead of inside it.
+
+    An exception in the middle of a write leaves MLflow's SQLite session open, and with it the
+    database locked: the run could then not even be marked KILLED.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[tuple[int, FrameType | None]] = []
+
+    def keep(number: int, frame: FrameType | None) -> None:
+        caught.append((number, frame))
+
+    before = {number: signal.signal(number, keep) for number in HELD_BACK}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    for number, frame in caught:
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
