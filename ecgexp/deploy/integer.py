@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.deferred import Deferred
 from ecgexp.deploy.graph import Network, Op, Ref, element_count
 from ecgexp.deploy.kernels import Isa, QParams
-from ecgexp.deploy.materialise import Materialiser
-from ecgexp.deploy.pointwise import Softmax
 from ecgexp.deploy.program import Buffer, Program, Step
-from ecgexp.deploy.rules import RULES
-from ecgexp.deploy.value import Padded, Real, Table
-from ecgexp.deploy.walk import Value, Walk
+from ecgexp.deploy.rewrite.deferred import Deferred
+from ecgexp.deploy.rewrite.materialise import Materialiser
+from ecgexp.deploy.rewrite.pointwise import Softmax
+from ecgexp.deploy.rewrite.rules import RULES
+from ecgexp.deploy.rewrite.value import Padded, Real, Table
+from ecgexp.deploy.rewrite.walk import Value, Walk
 from ecgexp.errors import BuildError
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ecgexp.deploy import rule_scalar, rule_tensor, scalar
-from ecgexp.deploy.deferred import Deferred
+from ecgexp.deploy import scalar
 from ecgexp.deploy.graph import Op
 from ecgexp.deploy.kernels import QParams
-from ecgexp.deploy.value import Codes, Padded, Real, Table, dequantized, quantized, raw
-from ecgexp.deploy.walk import Array, Value, Walk
+from ecgexp.deploy.rewrite import rule_scalar, rule_tensor
+from ecgexp.deploy.rewrite.deferred import Deferred
+from ecgexp.deploy.rewrite.value import Codes, Padded, Real, Table, dequantized, quantized, raw
+from ecgexp.deploy.rewrite.walk import Array, Value, Walk
 
 
 def quantize(walk: Walk, op: Op, x: Value, scale: Array, zero_point: Array) -> Value:

@@ -6,15 +6,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ecgexp.deploy.deferred import Deferred
 from ecgexp.deploy.fold import rearranged
 from ecgexp.deploy.graph import Op, element_count
 from ecgexp.deploy.kernels import Kernel, QParams, global_pool, pool
-from ecgexp.deploy.pointwise import Average, Concat, Softmax
 from ecgexp.deploy.program import Dtype
-from ecgexp.deploy.value import Codes, Move, Padded, Real, Table, moved, time_major
-from ecgexp.deploy.walk import Array, Value, Walk
-from ecgexp.deploy.weighted import Conv, Dense
+from ecgexp.deploy.rewrite.deferred import Deferred
+from ecgexp.deploy.rewrite.pointwise import Average, Concat, Softmax
+from ecgexp.deploy.rewrite.value import Codes, Move, Padded, Real, Table, moved, time_major
+from ecgexp.deploy.rewrite.walk import Array, Value, Walk
+from ecgexp.deploy.rewrite.weighted import Conv, Dense
 
 
 def convolution(walk: Walk, op: Op, x: Value, weight: Array) -> Value:

@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ecgexp.deploy import formula, scalar
-from ecgexp.deploy.deferred import Deferred
+from ecgexp.deploy import scalar
 from ecgexp.deploy.fold import flattened
 from ecgexp.deploy.graph import Op, element_count
-from ecgexp.deploy.pointwise import Binary
-from ecgexp.deploy.value import Padded, Real, Stage, Table, View
-from ecgexp.deploy.walk import Array, Value, Walk
-from ecgexp.deploy.weighted import Conv, Weighted
+from ecgexp.deploy.rewrite import formula
+from ecgexp.deploy.rewrite.deferred import Deferred
+from ecgexp.deploy.rewrite.pointwise import Binary
+from ecgexp.deploy.rewrite.value import Padded, Real, Stage, Table, View
+from ecgexp.deploy.rewrite.walk import Array, Value, Walk
+from ecgexp.deploy.rewrite.weighted import Conv, Weighted
 
 _STAGES = {
     "sigmoid": "sigmoid",

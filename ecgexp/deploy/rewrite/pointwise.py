@@ -7,12 +7,12 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
-from ecgexp.deploy.deferred import Deferred, Operand
 from ecgexp.deploy.graph import element_count
 from ecgexp.deploy.kernels import QParams, binary, concat, global_pool, pool, softmax
-from ecgexp.deploy.materialise import Materialiser
 from ecgexp.deploy.program import Buffer, Dtype
-from ecgexp.deploy.value import Order, Padded, Real, Table, View, quantized, time_major
+from ecgexp.deploy.rewrite.deferred import Deferred, Operand
+from ecgexp.deploy.rewrite.materialise import Materialiser
+from ecgexp.deploy.rewrite.value import Order, Padded, Real, Table, View, quantized, time_major
 
 
 @dataclass(kw_only=True)

@@ -11,10 +11,10 @@ import numpy as np
 from ecgexp.deploy.graph import Op
 from ecgexp.deploy.kernels import Kernel, binary, unary
 from ecgexp.deploy.program import Buffer
-from ecgexp.deploy.value import Stage
+from ecgexp.deploy.rewrite.value import Stage
 
 if TYPE_CHECKING:
-    from ecgexp.deploy.materialise import Materialiser
+    from ecgexp.deploy.rewrite.materialise import Materialiser
 
 _SIMPLE = ("relu", "clip", "sigmoid", "tanh", "leaky_relu", "gelu")
 _HALF_ROOT = float(np.float32(0.5**0.5))

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgexp.deploy.deferred import Deferred
 from ecgexp.deploy.graph import Network, Op
 from ecgexp.deploy.kernels import QParams
-from ecgexp.deploy.materialise import Materialiser
 from ecgexp.deploy.program import Buffer
-from ecgexp.deploy.value import Codes, Padded, Real, Table
+from ecgexp.deploy.rewrite.deferred import Deferred
+from ecgexp.deploy.rewrite.materialise import Materialiser
+from ecgexp.deploy.rewrite.value import Codes, Padded, Real, Table
 
 Array = NDArray[Any]
 Value = Real | Table | Codes | Padded | Deferred

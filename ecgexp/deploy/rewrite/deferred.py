@@ -14,9 +14,19 @@ import numpy as np
 from ecgexp.deploy import scalar
 from ecgexp.deploy.graph import Op, element_count
 from ecgexp.deploy.kernels import Kernel, QParams
-from ecgexp.deploy.materialise import Materialiser
 from ecgexp.deploy.program import Buffer, Dtype
-from ecgexp.deploy.value import Codes, Move, Order, Padded, Real, Stage, Table, raw, time_major
+from ecgexp.deploy.rewrite.materialise import Materialiser
+from ecgexp.deploy.rewrite.value import (
+    Codes,
+    Move,
+    Order,
+    Padded,
+    Real,
+    Stage,
+    Table,
+    raw,
+    time_major,
+)
 
 Operand = Real | Table | Padded
 

@@ -7,11 +7,21 @@ from typing import Any
 import numpy as np
 
 from ecgexp.deploy import scalar
-from ecgexp.deploy.formula import compute_formula
 from ecgexp.deploy.graph import Op
 from ecgexp.deploy.kernels import Isa, QParams, pad, quantize, table, transpose
 from ecgexp.deploy.program import Buffer, Dtype, ProgramBuilder
-from ecgexp.deploy.value import Codes, Order, Padded, Real, Table, View, raw, stored, time_major
+from ecgexp.deploy.rewrite.formula import compute_formula
+from ecgexp.deploy.rewrite.value import (
+    Codes,
+    Order,
+    Padded,
+    Real,
+    Table,
+    View,
+    raw,
+    stored,
+    time_major,
+)
 
 
 class Materialiser:

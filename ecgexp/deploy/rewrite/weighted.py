@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgexp.deploy.deferred import Deferred, Operand, plain
 from ecgexp.deploy.fold import Dequantized
 from ecgexp.deploy.graph import element_count
 from ecgexp.deploy.kernels import Kernel, QParams, conv1d, dense
-from ecgexp.deploy.materialise import Materialiser
 from ecgexp.deploy.program import Buffer
-from ecgexp.deploy.value import Padded, Real, Table, View
+from ecgexp.deploy.rewrite.deferred import Deferred, Operand, plain
+from ecgexp.deploy.rewrite.materialise import Materialiser
+from ecgexp.deploy.rewrite.value import Padded, Real, Table, View
 
 Array = NDArray[Any]
 
