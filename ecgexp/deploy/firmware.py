@@ -108,6 +108,7 @@ def build_commands(
         "-DCMAKE_BUILD_TYPE=",
         f"-DECGEXP_PORT={target.port}",
         f"-DECGEXP_CPU={'' if target.on_host else target.cpu}",
+        f"-DECGEXP_FLOAT_ABI={target.float_abi}",
         f"-DECGEXP_MODEL={library_folder.resolve()}",
         f"-DECGEXP_WINDOWS={n_windows}",
     ]

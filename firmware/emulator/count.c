@@ -16,8 +16,9 @@
 #define MARK_END         0x8060u
 #define MARK_RANGE       0x20u
 #define REGION_INFERENCE 0u
+#define BUCKETS          4096u
 
-/* A straight run of instructions that always executes as a whole. */
+/* A straight run of instructions that QEMU translated and executes as a whole. */
 typedef struct block {
     uint64_t runs;
     uint64_t runs_at_begin;
@@ -30,16 +31,48 @@ typedef struct block {
 
 QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_API_VERSION;
 
+/* Where straight-line code was cut without a branch: at the end of a page, or of a time slice. */
+typedef struct cut {
+    uint64_t address;
+    ecgexp_kind before;
+    struct cut *next;
+} cut;
+
 static block *blocks;
+static cut *cuts[BUCKETS];
 static FILE *regions;
 static FILE *profile;
 
-static block *new_block(uint64_t address) {
-    block *created = calloc(1, sizeof *created);
-    if (created == NULL) {
+static void *allocate(size_t size) {
+    void *memory = calloc(1, size);
+    if (memory == NULL) {
         fputs("ecgexp plugin: out of memory\n", stderr);
         exit(EXIT_FAILURE);
     }
+    return memory;
+}
+
+static cut *find_cut(uint64_t address) {
+    cut *found = cuts[address / 2 % BUCKETS];
+    while (found != NULL && found->address != address) {
+        found = found->next;
+    }
+    return found;
+}
+
+static void remember_cut(uint64_t address, ecgexp_kind before) {
+    cut *found = find_cut(address);
+    if (found == NULL) {
+        found = allocate(sizeof *found);
+        found->address = address;
+        found->next = cuts[address / 2 % BUCKETS];
+        cuts[address / 2 % BUCKETS] = found;
+    }
+    found->before = before;
+}
+
+static block *new_block(uint64_t address) {
+    block *created = allocate(sizeof *created);
     created->address = address;
     created->next = blocks;
     blocks = created;
@@ -83,19 +116,37 @@ static void end_region(unsigned int vcpu, void *userdata) {
     (void)fflush(regions);
 }
 
+/* Counts one instruction into its block; returns its kind. */
+static ecgexp_kind count_instruction(struct qemu_plugin_insn *insn, const uint16_t half[2],
+                                     ecgexp_kind previous, block **current) {
+    const ecgexp_kind kind = ecgexp_classify(half[0], half[1]);
+    if (*current == NULL) {
+        *current = new_block(qemu_plugin_insn_vaddr(insn));
+        qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
+                                                   &(*current)->runs, 1);
+    }
+    (*current)->count[kind] += 1;
+    (*current)->cycles += ecgexp_cycles(kind, previous);
+    return kind;
+}
+
 static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     const size_t instructions = qemu_plugin_tb_n_insns(tb);
+    const cut *before = find_cut(qemu_plugin_insn_vaddr(qemu_plugin_tb_get_insn(tb, 0)));
+    ecgexp_kind previous = before != NULL ? before->before : KIND_SCALAR;
     block *current = NULL;
-    ecgexp_kind previous = KIND_SCALAR;
+    uint64_t next = 0;
     (void)id;
     for (size_t i = 0; i < instructions; ++i) {
         struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
         uint16_t half[2] = {0, 0};
         /* Never the size QEMU gives: near the end of a page it is wrong. */
         memcpy(&half[0], qemu_plugin_insn_data(insn), sizeof half[0]);
-        if (half[0] >= 0xE800u) {
+        const bool wide = half[0] >= 0xE800u;
+        if (wide) {
             memcpy(half, qemu_plugin_insn_data(insn), sizeof half);
         }
+        next = qemu_plugin_insn_vaddr(insn) + (wide ? 4u : 2u);
         const bool begins = half[0] == MARK_FIRST && half[1] - MARK_BEGIN < MARK_RANGE;
         const bool ends = half[0] == MARK_FIRST && half[1] - MARK_END < MARK_RANGE;
         if (begins || ends) {
@@ -104,17 +155,12 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
                                                    QEMU_PLUGIN_CB_NO_REGS, (void *)region);
             current = NULL; /* what follows counts on its own; the mark itself does not count */
             previous = KIND_SCALAR;
-            continue;
+        } else {
+            previous = count_instruction(insn, half, previous, &current);
         }
-        if (current == NULL) {
-            current = new_block(qemu_plugin_insn_vaddr(insn));
-            qemu_plugin_register_vcpu_insn_exec_inline(insn, QEMU_PLUGIN_INLINE_ADD_U64,
-                                                       &current->runs, 1);
-        }
-        const ecgexp_kind kind = ecgexp_classify(half[0], half[1]);
-        current->count[kind] += 1;
-        current->cycles += ecgexp_cycles(kind, previous);
-        previous = kind;
+    }
+    if (previous != KIND_BRANCH && previous != KIND_LOOP_END) {
+        remember_cut(next, previous);
     }
 }
 
