@@ -21,10 +21,10 @@ def uninterrupted() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    caught: list[tuple[int, FrameType | None]] = []
+    caught: list[tuple[signal.Signals, FrameType | None]] = []
 
     def keep(number: int, frame: FrameType | None) -> None:
-        caught.append((number, frame))
+        caught.append((signal.Signals(number), frame))
 
     before = {number: signal.signal(number, keep) for number in HELD_BACK}
     try:
@@ -32,7 +32,7 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    for number, frame in caught:
-        handler = before[signal.Signals(number)]
+    for held, frame in caught:
+        handler = before[held]
         if callable(handler):
-            handler(number, frame)
+            handler(held, frame)
