@@ -3,11 +3,12 @@
 Time-major data makes the window of a position one run of bytes (or one run per tap, where taps are
 dilated or channels grouped), so a window is read in chunks of 16 without rearranging anything.
 Weights lie as (channel block, chunk, channel in block, 16), the ends of runs filled with zeros.
-A tile is `_POSITIONS` positions by four channels.
+A tile is two positions by four channels, or four by two where positions share loads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,10 +32,12 @@ Array = np.ndarray[Any, Any]
 _BLOCK = 4
 _LANES = 16
 _POSITIONS = 2
+_UNROLLED_CHUNKS = 16
+_LOOP_CHUNKS = 4
 
 
 @dataclass(frozen=True)
-class _Runs:
+class Runs:
     """How a window divides into runs of bytes and those into chunks of 16.
 
     Attributes:
@@ -58,11 +61,51 @@ class _Runs:
         return self.count * self.chunks
 
 
-def runs_of(shape: ConvShape) -> _Runs:
+def runs_of(shape: ConvShape) -> Runs:
     """Divide the window of a convolution into runs."""
     if shape.groups == 1 and shape.dilation == 1:
-        return _Runs(1, shape.kernel * shape.c_in, 0)
-    return _Runs(shape.kernel, shape.group_in, shape.dilation * shape.c_in)
+        return Runs(1, shape.kernel * shape.c_in, 0)
+    return Runs(shape.kernel, shape.group_in, shape.dilation * shape.c_in)
+
+
+@dataclass(frozen=True)
+class ChunkPlan:
+    """In which order the chunks of a window are visited: a loop over an unrolled list.
+
+    Attributes:
+        loops: Iterations of the loop.
+        data_step: Input bytes between iterations.
+        weight_step: Chunks of weights between iterations.
+        chunks: Input offset and index of each unrolled chunk.
+        total: Chunks of a window.
+    """
+
+    loops: int
+    data_step: int
+    weight_step: int
+    chunks: tuple[tuple[int, int], ...]
+    total: int
+
+    @classmethod
+    def of(cls, shape: ConvShape, runs: Runs) -> ChunkPlan:
+        """Unroll few chunks; else the taps of one slice of channels, which slide over positions."""
+        every = [
+            (run * runs.step + chunk * _LANES, run * runs.chunks + chunk)
+            for run in range(runs.count)
+            for chunk in range(runs.chunks)
+        ]
+        if runs.total <= _UNROLLED_CHUNKS:
+            return cls(1, 0, 0, tuple(every), runs.total)
+        slices = shape.group_in // _LANES
+        if shape.group_in % _LANES == 0 and shape.kernel <= _UNROLLED_CHUNKS:
+            taps = [(k * shape.dilation * shape.c_in, k * slices) for k in range(shape.kernel)]
+            return cls(slices, _LANES, 1, tuple(taps), runs.total)
+        if runs.count > 1:
+            return cls(runs.count, runs.step, runs.chunks, tuple(every[: runs.chunks]), runs.total)
+        # The filling chunks of the last iteration meet zero weights.
+        loops = -(-runs.chunks // _LOOP_CHUNKS)
+        padded = loops * _LOOP_CHUNKS
+        return cls(loops, _LOOP_CHUNKS * _LANES, _LOOP_CHUNKS, tuple(every[:_LOOP_CHUNKS]), padded)
 
 
 def build(
@@ -126,7 +169,9 @@ def _pack_weights(shape: ConvShape, weight: Array) -> Array:
         ),
     )
     tiled = padded.reshape(shape.groups, blocks, _BLOCK, runs.total, _LANES)
-    return np.ascontiguousarray(tiled.transpose(0, 1, 3, 2, 4)).reshape(-1)
+    filling = ChunkPlan.of(shape, runs).total - runs.total
+    filled = np.pad(tiled, ((0, 0), (0, 0), (0, 0), (0, filling), (0, 0)))
+    return np.ascontiguousarray(filled.transpose(0, 1, 3, 2, 4)).reshape(-1)
 
 
 class _Tile:
@@ -135,6 +180,8 @@ class _Tile:
     def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
         self.shape, self.x, self.y, self.limits = shape, x, y, limits
         self.runs = runs_of(shape)
+        self.plan = ChunkPlan.of(shape, self.runs)
+        self.advance = shape.stride * shape.c_in
         self.first, self.last = self._interior()
         self.data: Any = None
         self.weights: Any = None
@@ -148,10 +195,10 @@ class _Tile:
         first = -(-shape.pads[0] // shape.stride)
         # The furthest byte a position reads, relative to its window, over-read of the tail
         # included; grouped channels read furthest in the last group.
-        reach = (runs.count - 1) * runs.step + runs.chunks * _LANES
+        reach = (runs.count - 1) * runs.step
+        reach += (self.plan.total if runs.count == 1 else runs.chunks) * _LANES
         reach += shape.c_in - shape.group_in if runs.count > 1 or shape.groups > 1 else 0
         room = shape.length * shape.c_in - reach
-        last = room // (shape.stride * shape.c_in) if room >= 0 else -1
         last = (room // shape.c_in + shape.pads[0]) // shape.stride if room >= 0 else -1
         last = min(last + 1, shape.length_out)
         return (first, last) if last > first else (0, 0)
@@ -160,93 +207,149 @@ class _Tile:
         """Emit the whole kernel."""
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
-        blocks = _blocks(self.shape)
-        full = self.shape.group_out // _BLOCK
+        inside = self.last - self.first
         with T.serial(self.shape.groups) as group:
-            if full:
-                with T.serial(full) as block:
-                    self._positions(group, group * blocks + block, block * _BLOCK, _BLOCK)
-            if full < blocks:
-                rest = self.shape.group_out - full * _BLOCK
-                self._positions(group, group * blocks + full, i32(full * _BLOCK), rest)
+            if inside and self._columns_pay(inside):
+                self._column_tiles(group)
+            elif inside:
+                step = min(_POSITIONS, inside)
+                self._row_tiles(group, lambda tile: self._tiles_inside(step, tile), border=False)
+            if self.shape.length_out > inside:
+                self._row_tiles(group, self._tiles_at_border, border=True)
 
-    def _positions(self, group: Any, block: Any, channel: Any, width: int) -> None:
-        count = self.last - self.first
-        step = min(_POSITIONS, count)
-        if count:
-            with T.serial(count // step) as i:
-                p = i * step + i32(self.first)
-                self._tile([p + j for j in range(step)], group, block, channel, width, False)
-            if count % step:
-                # One more tile, overlapping the one before, instead of a remainder.
-                p = i32(self.last - step)
-                self._tile([p + j for j in range(step)], group, block, channel, width, False)
-        if self.shape.length_out > count:
-            with T.serial(self.shape.length_out - count) as i:
-                p = T.if_then_else(i < self.first, i, i + i32(count)) if count else i
-                self._tile([p], group, block, channel, width, True)
+    def _column_tiles(self, group: Any) -> None:
+        pairs, single = divmod(self.shape.group_out, 2)
+        if pairs:
+            with T.serial(pairs) as pair:
+                self._tiles_inside(4, lambda p: self._column_tile(p, group, pair * 2, 2))
+        if single:
+            self._tiles_inside(4, lambda p: self._column_tile(p, group, i32(pairs * 2), 1))
 
-    def _tile(
-        self, positions: list[Any], group: Any, block: Any, channel: Any, width: int, border: bool
+    def _row_tiles(
+        self, group: Any, tiles: Callable[[Callable[[list[Any]], None]], None], *, border: bool
     ) -> None:
-        shape, runs = self.shape, self.runs
+        full, rest = divmod(self.shape.group_out, _BLOCK)
+        if full:
+            with T.serial(full) as block:
+                tiles(lambda p: self._row_tile(p, group, block, _BLOCK, border))
+        if rest:
+            tiles(lambda p: self._row_tile(p, group, i32(full), rest, border))
+
+    def _tiles_inside(self, step: int, tile: Callable[[list[Any]], None]) -> None:
+        """Emit tiles of `step` positions that read no padding."""
+        count = self.last - self.first
+        with T.serial(count // step) as i:
+            tile([i * step + i32(self.first + j) for j in range(step)])
+        if count % step:
+            # One more tile, overlapping the one before, instead of a remainder.
+            tile([i32(self.last - step + j) for j in range(step)])
+
+    def _tiles_at_border(self, tile: Callable[[list[Any]], None]) -> None:
+        """Emit the positions that read padding, or could read past the end of the input."""
+        inside = self.last - self.first
+        with T.serial(self.shape.length_out - inside) as i:
+            tile([T.if_then_else(i < self.first, i, i + i32(inside)) if inside else i])
+
+    def _columns_pay(self, count: int) -> bool:
+        """Compare instruction estimates of 4 x 2 and 2 x 4 tiles."""
+        if count < 4:
+            return False
+        rows = -(-count // 2) * _blocks(self.shape) * (self.plan.total * 14 + 26)
+        distinct = {j * self.advance + x for x, _ in self.plan.chunks for j in range(4)}
+        pair = (len(distinct) + len(self.plan.chunks) * 10) * self.plan.loops + 26
+        return -(-count // 4) * -(-self.shape.group_out // 2) * pair <= rows
+
+    def _column_tile(self, positions: list[Any], group: Any, channel: Any, width: int) -> None:
+        """Emit four positions by one or two channels; the lanes of a result are positions."""
+        shape = self.shape
+        acc = local(4 * width, "int32")
+        block = group * _blocks(shape) + T.floordiv(channel, _BLOCK)
+        member = T.floormod(channel, _BLOCK)
+        self._accumulate(acc, positions, group, block, [member + n for n in range(width)], False)
+        for n in range(width):
+            lanes = local(4, "int32")
+            for j in range(4):
+                store(lanes, j, acc[j * width + n])
+            slot = block * _BLOCK + member + n
+            sums = lanes[ramp(0, 4)] + helium.splat(self.biases[slot], 4)
+            scaled = T.Cast("float32x4", sums) * helium.splat(self.scales[slot], 4)
+            values = helium.quantize_words(scaled, self.y, self.limits)
+            at = positions[0] * shape.c_out + group * shape.group_out + channel + n
+            helium.scatter_words(self.out, at, shape.c_out, values)
+
+    def _row_tile(
+        self, positions: list[Any], group: Any, block: Any, width: int, border: bool
+    ) -> None:
+        """Emit one or two positions by up to four channels, which are the lanes of a result."""
+        shape = self.shape
         acc = local(len(positions) * _BLOCK, "int32")
-        for index in range(len(positions) * width):
-            store(acc, index // width * _BLOCK + index % width, i32(0))
-        starts = [T.Bind(p * i32(shape.stride) - i32(shape.pads[0])) for p in positions]
-        for run in range(runs.count):
-            for chunk in range(runs.chunks):
-                self._chunk(acc, starts, group, block, (run, chunk), width, border)
+        place = group * _blocks(shape) + block
+        self._accumulate(acc, positions, group, place, list(range(_BLOCK)), border)
         for j, p in enumerate(positions):
-            sums = acc[ramp(j * _BLOCK, _BLOCK)] + self.biases[ramp(block * _BLOCK, _BLOCK)]
-            scale = self.scales[ramp(block * _BLOCK, _BLOCK)]
+            sums = acc[ramp(j * _BLOCK, _BLOCK)] + self.biases[ramp(place * _BLOCK, _BLOCK)]
+            scale = self.scales[ramp(place * _BLOCK, _BLOCK)]
             values = helium.requantize(sums, scale, self.y, self.limits)
-            at = p * shape.c_out + group * shape.group_out + channel
+            at = p * shape.c_out + group * shape.group_out + block * _BLOCK
             helium.store_lanes(self.out, at, values, width)
 
-    def _chunk(
+    def _accumulate(
         self,
         acc: Any,
-        starts: list[Any],
+        positions: list[Any],
         group: Any,
         block: Any,
-        place: tuple[int, int],
-        width: int,
+        members: list[Any],
         border: bool,
     ) -> None:
-        runs, (run, chunk) = self.runs, place
-        index = run * runs.chunks + chunk
-        offset = group * self.shape.group_in + i32(run * runs.step + chunk * _LANES)
-        inputs = []
-        for start in starts:
-            base = start * self.shape.c_in + offset
-            if border:
-                inputs.append(T.Bind(self._border_load(start, base, run, chunk)))
-            else:
-                inputs.append(T.Bind(self.data[ramp(base, _LANES)]))
-        for m in range(width):
-            at = ((block * runs.total + index) * _BLOCK + m) * _LANES
-            taps = T.Bind(self.weights[ramp(at, _LANES)])
-            for j, values in enumerate(inputs):
-                slot = j * _BLOCK + m
-                store(acc, slot, helium.dot(acc[slot], values, taps))
+        """Sum the windows of some positions over the weights of some channels of a block."""
+        for index in range(len(positions) * len(members)):
+            store(acc, index, i32(0))
+        start = T.Bind(positions[0] * i32(self.shape.stride) - i32(self.shape.pads[0]))
+        base = T.Bind(start * self.shape.c_in + group * self.shape.group_in)
 
-    def _border_load(self, start: Any, base: Any, run: int, chunk: int) -> Any:
+        def chunks(loop: Any) -> None:
+            inputs: dict[int, Any] = {}
+            for offset, index in self.plan.chunks:
+                taps = []
+                for m in members:
+                    at = block * self.plan.total + loop * self.plan.weight_step + index
+                    taps.append(T.Bind(self.weights[ramp((at * _BLOCK + m) * _LANES, _LANES)]))
+                for j in range(len(positions)):
+                    where = j * self.advance + offset
+                    if where not in inputs:
+                        at = base + loop * self.plan.data_step + i32(where)
+                        value = self._border_load(start, at, loop, index) if border else None
+                        inputs[where] = T.Bind(
+                            self.data[ramp(at, _LANES)] if value is None else value
+                        )
+                    for n, weights in enumerate(taps):
+                        slot = j * len(members) + n
+                        store(acc, slot, helium.dot(acc[slot], inputs[where], weights))
+
+        if self.plan.loops == 1:
+            chunks(i32(0))
+        else:
+            with T.serial(self.plan.loops) as loop:
+                chunks(loop)
+
+    def _border_load(self, start: Any, at: Any, loop: Any, index: int) -> Any:
         """Load a chunk whose bytes before or after the input read as the zero point."""
         shape, runs = self.shape, self.runs
         zero_point = helium.splat(T.int8(self.x.zero_point), _LANES)
+        chunk = loop * self.plan.weight_step + i32(index)
         if runs.count == 1:
-            before = -start * shape.c_in - i32(chunk * _LANES)
+            begin = chunk * _LANES
             end = T.min((i32(shape.length) - start) * shape.c_in, i32(runs.size))
-            skip = T.min(T.max(before, i32(0)), i32(_LANES))
-            keep = T.min(T.max(end - i32(chunk * _LANES), i32(0)), i32(_LANES))
+            keep = T.min(T.max(end - begin, i32(0)), i32(_LANES))
+            mask = helium.lanes_below(keep)
+            if shape.pads[0]:
+                skip = T.min(T.max(-start * shape.c_in - begin, i32(0)), i32(_LANES))
+                mask = T.And(mask, T.Not(helium.lanes_below(skip)))
         else:
-            t = start + i32(run * shape.dilation)
+            run, rest = T.floordiv(chunk, runs.chunks), T.floormod(chunk, runs.chunks)
+            t = start + run * i32(shape.dilation)
             inside = T.And(t >= 0, t < shape.length)
-            skip = None
-            keep = T.if_then_else(inside, i32(min(_LANES, runs.size - chunk * _LANES)), i32(0))
-        mask = helium.lanes_below(keep)
-        if skip is not None:
-            mask = T.And(mask, T.Not(helium.lanes_below(skip)))
-        loaded = T.masked_load("int8x16", self.data, ramp(base, _LANES), mask)
+            left = T.min(i32(runs.size) - rest * _LANES, i32(_LANES))
+            mask = helium.lanes_below(T.if_then_else(inside, left, i32(0)))
+        loaded = T.masked_load("int8x16", self.data, ramp(at, _LANES), mask)
         return T.Select(mask, loaded, zero_point)

@@ -50,24 +50,24 @@ def _narrow(into: Any, value: Any, wide: str, narrow: str, top: int) -> Any:
     )
 
 
-def saturate_to_int8(steps: Any) -> Any:
-    """Saturate int32x4 to int8x4."""
-    halves = _narrow(steps, steps, "int32x4", "int16x8", 0)
-    narrow = _narrow(halves, halves, "int16x8", "int8x16", 0)
-    return T.Cast("int8x4", T.reinterpret("int32x4", narrow))
-
-
-def quantize(value: Any, y: QParams, limits: tuple[int, int]) -> Any:
-    """Turn float32x4 in units of the output step into int8x4."""
+def quantize_words(value: Any, y: QParams, limits: tuple[int, int]) -> Any:
+    """Turn float32x4 in units of the output step into int32x4 whose low bytes are the int8."""
     lo, hi = limits
     steps = round_to_int(value)
     zero_point = splat(i32(y.zero_point), 4)
     if limits == (-128, 127):
         # The sum saturates too, so that it cannot wrap around.
-        return saturate_to_int8(_saturating_add(steps, zero_point, "int32x4"))
+        steps = T.Bind(_saturating_add(steps, zero_point, "int32x4"))
+        halves = T.Bind(_narrow(steps, steps, "int32x4", "int16x8", 0))
+        return T.reinterpret("int32x4", _narrow(halves, halves, "int16x8", "int8x16", 0))
     steps = T.max(steps, splat(i32(lo - y.zero_point), 4))
     steps = T.min(steps, splat(i32(hi - y.zero_point), 4))
-    return T.Cast("int8x4", steps + zero_point)
+    return steps + zero_point
+
+
+def quantize(value: Any, y: QParams, limits: tuple[int, int]) -> Any:
+    """Turn float32x4 in units of the output step into int8x4."""
+    return T.Cast("int8x4", quantize_words(value, y, limits))
 
 
 def quantize_pair(even: Any, odd: Any, y: QParams, limits: tuple[int, int]) -> Any:
@@ -173,3 +173,18 @@ def store_halfwords(buffer: Any, at: Any, values: Any, width: int) -> None:
         store(buffer, ramp(at, 8), values)
         return
     T.evaluate(T.masked_store(buffer, values, ramp(at, 8), halfwords_below(i32(width))))
+
+
+def scatter_words(buffer: Any, at: Any, stride: int, values: Any) -> None:
+    """Store the low byte of lane i of int32x4 at `at + i * stride`."""
+    T.evaluate(
+        T.call_llvm_intrin(
+            "void",
+            "llvm.arm.mve.vstr.scatter.offset.p0.v4i32.v4i32",
+            T.address_of(buffer[at]),
+            T.ramp(i32(0), i32(stride), 4),
+            values,
+            i32(8),
+            i32(0),
+        )
+    )
