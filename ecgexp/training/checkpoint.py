@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 import pickle
 import zipfile
 from dataclasses import dataclass
@@ -135,7 +134,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             ExportError: The disk refuses, for example because it is full.
         """
         target = Path(path)
-        aside = target.with_name(f".{target.name}.{os.getpid()}")
+        aside = target.with_name(f".{target.name}.part")
         buffer = io.BytesIO()
         torch.save(checkpoint, buffer)
         try:

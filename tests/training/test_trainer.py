@@ -68,6 +68,7 @@ def test_a_logger_gets_train_and_validation_figures(toy_fit: Any, tmp_path: Path
     assert len([row for row in rows if row["train/loss"]]) == 2
 
 
+@pytest.mark.slow
 def test_a_fit_says_nothing_on_its_own() -> None:
     script = Path(__file__).parent / "fit_once.py"
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True)
