@@ -170,12 +170,13 @@ class _DuplicateGuard:
         self._windows: list[tuple[bytes, str, Split]] = []
 
     def add(self, name: str, raw: NDArray[np.floating], starts: NDArray[np.int64]) -> None:
-        signal = np.ascontiguousarray(raw, dtype=np.float32)
+        signal = np.ascontiguousarray(raw, dtype=np.float32)[None]
+        windows = np.ascontiguousarray(cut(signal[0], starts, self._length))
         split = self._splits[name]
-        self._records.append((_content(signal), f"record {name}", split))
-        for start, window in zip(starts, cut(signal, starts, self._length), strict=True):
+        self._records.append((_digests(signal)[0], f"record {name}", split))
+        for start, digest in zip(starts, _digests(windows), strict=True):
             where = f"record {name} at {start / self._plan.fs_hz:.3f} s"
-            self._windows.append((_content(window), where, split))
+            self._windows.append((digest, where, split))
 
     def check(self) -> None:
         for kind, entries in (("record", self._records), ("window", self._windows)):
@@ -187,11 +188,13 @@ class _DuplicateGuard:
             )
 
 
-def _content(signal: NDArray[np.float32]) -> bytes:
+def _digests(signals: NDArray[np.float32]) -> list[bytes]:
     # A disconnected lead is equal everywhere without being a copy of anything.
-    if signal.size == 0 or np.ptp(signal) == 0:
-        return b""
-    return hashlib.sha1(np.ascontiguousarray(signal).data, usedforsecurity=False).digest()
+    flat = signals.max(axis=(1, 2)) == signals.min(axis=(1, 2))
+    return [
+        b"" if is_flat else hashlib.sha1(signal.data, usedforsecurity=False).digest()
+        for signal, is_flat in zip(signals, flat, strict=True)
+    ]
 
 
 def _open(folder: Path, fingerprint: str) -> CachedWindows:
