@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgexp.deploy import scalar
-from ecgexp.deploy.formula import append
 from ecgexp.deploy.graph import Op
 from ecgexp.deploy.kernels import QParams
-from ecgexp.deploy.materialise import Materialiser
 from ecgexp.deploy.program import Buffer
-from ecgexp.deploy.value import Real, Stage, dequantized, quantized, raw, stored, time_major
+from ecgexp.deploy.rewrite.formula import append
+from ecgexp.deploy.rewrite.materialise import Materialiser
+from ecgexp.deploy.rewrite.value import Real, Stage, dequantized, quantized, raw, stored, time_major
 from ecgexp.errors import BuildError
 
 OP = Op(
