@@ -2,7 +2,7 @@
 
 Time-major data makes the window of a position one run of bytes (or one run per tap, where taps are
 dilated or channels grouped), so a window is read in chunks of 16 without rearranging anything.
-Weights lie as (channel block, chunk, channel in block, 16), the ends of runs filled with zeros.
+Weights lie as (channel pair, chunk, channel of pair, 16), the ends of runs filled with zeros.
 A tile is two positions by four channels, or four by two where positions share loads.
 """
 
@@ -85,6 +85,15 @@ class ChunkPlan:
     weight_step: int
     chunks: tuple[tuple[int, int], ...]
     total: int
+
+    @property
+    def visited(self) -> tuple[int, ...]:
+        """Chunks in the order in which they are visited, which is the order of the weights."""
+        return tuple(
+            loop * self.weight_step + index
+            for loop in range(self.loops)
+            for _, index in self.chunks
+        )
 
     @classmethod
     def of(cls, shape: ConvShape, runs: Runs) -> ChunkPlan:
@@ -169,9 +178,12 @@ def _pack_weights(shape: ConvShape, weight: Array) -> Array:
         ),
     )
     tiled = padded.reshape(shape.groups, blocks, _BLOCK, runs.total, _LANES)
-    filling = ChunkPlan.of(shape, runs).total - runs.total
+    plan = ChunkPlan.of(shape, runs)
+    filling = plan.total - runs.total
     filled = np.pad(tiled, ((0, 0), (0, 0), (0, 0), (0, filling), (0, 0)))
-    return np.ascontiguousarray(filled.transpose(0, 1, 3, 2, 4)).reshape(-1)
+    ordered = filled[:, :, :, list(plan.visited), :]
+    pairs = ordered.reshape(shape.groups, blocks, _BLOCK // 2, 2, plan.total, _LANES)
+    return np.ascontiguousarray(pairs.transpose(0, 1, 2, 4, 3, 5)).reshape(-1).view(np.int32)
 
 
 class _Tile:
@@ -184,6 +196,7 @@ class _Tile:
         self.advance = shape.stride * shape.c_in
         self.first, self.last = self._interior()
         self.data: Any = None
+        self.words: Any = None
         self.weights: Any = None
         self.biases: Any = None
         self.scales: Any = None
@@ -207,6 +220,9 @@ class _Tile:
         """Emit the whole kernel."""
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
+        size = self.shape.length * self.shape.c_in
+        if self.shape.c_in % 4 == 0 and self.shape.group_in % 4 == 0:
+            self.words = T.decl_buffer((size // 4,), "int32", data=data.data, layout=None)
         inside = self.last - self.first
         with T.serial(self.shape.groups) as group:
             if inside and self._columns_pay(inside):
@@ -263,14 +279,13 @@ class _Tile:
         """Emit four positions by one or two channels; the lanes of a result are positions."""
         shape = self.shape
         acc = local(4 * width, "int32")
-        block = group * _blocks(shape) + T.floordiv(channel, _BLOCK)
-        member = T.floormod(channel, _BLOCK)
-        self._accumulate(acc, positions, group, block, [member + n for n in range(width)], False)
+        pair = group * (_blocks(shape) * 2) + T.floordiv(channel, 2)
+        self._accumulate(acc, positions, group, [(pair, n) for n in range(width)], False)
         for n in range(width):
             lanes = local(4, "int32")
             for j in range(4):
                 store(lanes, j, acc[j * width + n])
-            slot = block * _BLOCK + member + n
+            slot = pair * 2 + n
             sums = lanes[ramp(0, 4)] + helium.splat(self.biases[slot], 4)
             scaled = T.Cast("float32x4", sums) * helium.splat(self.scales[slot], 4)
             values = helium.quantize_words(scaled, self.y, self.limits)
@@ -284,7 +299,8 @@ class _Tile:
         shape = self.shape
         acc = local(len(positions) * _BLOCK, "int32")
         place = group * _blocks(shape) + block
-        self._accumulate(acc, positions, group, place, list(range(_BLOCK)), border)
+        members = [(place * 2 + m // 2, m % 2) for m in range(_BLOCK)]
+        self._accumulate(acc, positions, group, members, border)
         for j, p in enumerate(positions):
             sums = acc[ramp(j * _BLOCK, _BLOCK)] + self.biases[ramp(place * _BLOCK, _BLOCK)]
             scale = self.scales[ramp(place * _BLOCK, _BLOCK)]
@@ -297,8 +313,7 @@ class _Tile:
         acc: Any,
         positions: list[Any],
         group: Any,
-        block: Any,
-        members: list[Any],
+        members: list[tuple[Any, int]],
         border: bool,
     ) -> None:
         """Sum the windows of some positions over the weights of some channels of a block."""
@@ -309,19 +324,18 @@ class _Tile:
 
         def chunks(loop: Any) -> None:
             inputs: dict[int, Any] = {}
-            for offset, index in self.plan.chunks:
+            for visit, (offset, index) in enumerate(self.plan.chunks):
                 taps = []
-                for m in members:
-                    at = block * self.plan.total + loop * self.plan.weight_step + index
-                    taps.append(T.Bind(self.weights[ramp((at * _BLOCK + m) * _LANES, _LANES)]))
+                for pair, m in members:
+                    at = pair * self.plan.total + loop * len(self.plan.chunks) + visit
+                    words = self.weights[ramp((at * 2 + m) * 4, 4)]
+                    taps.append(T.Bind(T.reinterpret("int8x16", words)))
                 for j in range(len(positions)):
                     where = j * self.advance + offset
                     if where not in inputs:
                         at = base + loop * self.plan.data_step + i32(where)
                         value = self._border_load(start, at, loop, index) if border else None
-                        inputs[where] = T.Bind(
-                            self.data[ramp(at, _LANES)] if value is None else value
-                        )
+                        inputs[where] = T.Bind(self._load(at) if value is None else value)
                     for n, weights in enumerate(taps):
                         slot = j * len(members) + n
                         store(acc, slot, helium.dot(acc[slot], inputs[where], weights))
@@ -331,6 +345,12 @@ class _Tile:
         else:
             with T.serial(self.plan.loops) as loop:
                 chunks(loop)
+
+    def _load(self, at: Any) -> Any:
+        """Load 16 bytes; as words where rows are aligned, for the wider range of their offsets."""
+        if self.words is None:
+            return self.data[ramp(at, _LANES)]
+        return T.reinterpret("int8x16", self.words[ramp(T.floordiv(at, 4), 4)])
 
     def _border_load(self, start: Any, at: Any, loop: Any, index: int) -> Any:
         """Load a chunk whose bytes before or after the input read as the zero point."""
