@@ -99,10 +99,23 @@ def import_onnx(path: Path) -> Network:
         model = onnx.load(path)
     except (OSError, DecodeError) as error:
         raise BuildError(f"{path}: no readable ONNX model ({error})") from error
+    model = _with_inferred_output(model, path)
     _check_interface(model, path)
     _check_operators(model, path)
     module = _to_relax(normalise(model), path)
     return _read_function(module["main"], model)
+
+
+def _with_inferred_output(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """Replace names of dimensions in declared outputs, which exporters leave, by their sizes."""
+    for value in model.graph.output:
+        tensor = value.type.tensor_type
+        if any(d.HasField("dim_param") for d in tensor.shape.dim):
+            tensor.ClearField("shape")
+    try:
+        return onnx.shape_inference.infer_shapes(model)
+    except onnx.shape_inference.InferenceError as error:
+        raise BuildError(f"{path}: the network's shapes contradict each other: {error}") from error
 
 
 def _check_interface(model: onnx.ModelProto, path: Path) -> None:

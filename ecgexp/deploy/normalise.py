@@ -30,8 +30,17 @@ class _Rewriter:
         for node in self.graph.node:
             if node.op_type == "Constant" and node.attribute[0].name == "value":
                 self.constants[node.output[0]] = numpy_helper.to_array(node.attribute[0].t)
+            elif node.op_type == "DequantizeLinear" and node.input[0] in self.constants:
+                self.constants[node.output[0]] = self._dequantized(node)
         self.shapes = _shapes(model)
         self.count = 0
+
+    def _dequantized(self, node: onnx.NodeProto) -> NDArray[Any]:
+        codes, scale, *zero_point = (self.constants[name] for name in node.input if name)
+        axis = _attributes(node).get("axis", 1)
+        shape = [-1 if i == axis and np.size(scale) > 1 else 1 for i in range(codes.ndim)]
+        steps = codes.astype(np.int64) - sum(z.astype(np.int64).reshape(shape) for z in zero_point)
+        return np.asarray(steps.astype(np.float32) * scale.reshape(shape), np.float32)
 
     def constant(self, value: NDArray[Any]) -> str:
         """Add an initializer and return its name."""

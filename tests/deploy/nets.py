@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
+import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,11 +124,13 @@ def compile_host(path: Path, folder: Path, *, allow_float_ops: int = 0) -> Compi
 def run_host(compiled: Compiled, x: np.ndarray, folder: Path) -> np.ndarray:
     """Run a compiled network on windows and return real outputs (window, class)."""
     library = compiled.library
-    shared = folder / "model.so"
+    # A name of its own: the loader would hand out the library that it loaded from a path before.
+    handle, shared = tempfile.mkstemp(suffix=".so", dir=folder)
+    os.close(handle)
     command = ["gcc", "-shared", "-fPIC", "-O1", "-std=c11", "-Wall", "-Wextra", "-Werror"]
     files = [str(path) for path in (*library.sources, *library.objects)]
-    subprocess.run([*command, "-o", str(shared), *files, "-lm"], check=True)
-    entry = ctypes.CDLL(str(shared)).ecgexp_model_run
+    subprocess.run([*command, "-o", shared, *files, "-lm"], check=True)
+    entry = ctypes.CDLL(shared).ecgexp_model_run
     outputs = []
     for window in library.quantise_inputs(x):
         out = np.zeros(len(library.labels), library.output_dtype)

@@ -79,6 +79,15 @@ def batch_norm(path: Path) -> Path:
     return _head(net, net.conv(x, 8, 8, 1), 8, path)
 
 
+def batch_norm_first(path: Path) -> Path:
+    """A pre-activation block, whose normalisation follows no convolution."""
+    net = Net()
+    x = net.op("MaxPool", net.conv("x", 1, 8, 5, pads=[2, 2]), kernel_shape=[2], strides=[2])
+    statistics = (net.weight(8), net.weight(8), net.weight(8), net.const(np.full(8, 0.7)))
+    x = net.op("Relu", net.op("BatchNormalization", x, *statistics))
+    return _head(net, net.conv(x, 8, 8, 1), 8, path)
+
+
 def _activation(kind: str, **attrs: float) -> Callable[[Path], Path]:
     def build(path: Path) -> Path:
         net = Net()
@@ -220,6 +229,7 @@ ZOO: dict[str, Callable[[Path], Path]] = {
         conv_after_pad,
         conv_two_dimensional,
         batch_norm,
+        batch_norm_first,
         clip,
         silu,
         gelu,

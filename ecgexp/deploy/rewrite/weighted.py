@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ecgexp.deploy.fold import Dequantized
 from ecgexp.deploy.graph import element_count
-from ecgexp.deploy.kernels import Kernel, QParams, conv1d, dense
+from ecgexp.deploy.kernels import Kernel, QParams, affine, conv1d, dense
 from ecgexp.deploy.program import Buffer
 from ecgexp.deploy.rewrite.deferred import Deferred, Operand, plain
 from ecgexp.deploy.rewrite.materialise import Materialiser
@@ -119,10 +119,31 @@ class Conv(Weighted):
         held = materialiser.table(self.op, x)
         assert held.qparams is not None
         integers = self._integers(held.qparams)
-        if integers is None:
+        if integers is not None:
+            kernel = self._kernel(materialiser, held, pads, integers, held.qparams, y)
+        elif self._is_affine(held):
+            kernel = self._affine(materialiser, held, held.qparams, y)
+        else:
             return None
-        kernel = self._kernel(materialiser, held, pads, integers, held.qparams, y)
         return self._emit(materialiser, kernel, "int8", materialiser.arrange(self.op, held))
+
+    def _is_affine(self, x: View) -> bool:
+        """Whether each output is one input of its own channel, scaled and shifted."""
+        alone = self.groups == x.shape[1] == len(self.weight) and self.weight.size == x.shape[1]
+        return alone and self.stride == 1 and self.pads == (0, 0)
+
+    def _affine(self, materialiser: Materialiser, x: View, x_params: QParams, y: QParams) -> Kernel:
+        channels = x.shape[1]
+        zeros = np.zeros(channels, np.float32)
+        return affine.build(
+            isa=materialiser.isa,
+            length=element_count(x.shape) // channels,
+            factor=np.asarray(self.weight, np.float32).reshape(-1),
+            summand=zeros if self.bias is None else np.asarray(self.bias, np.float32),
+            x=x_params,
+            y=y,
+            clamp=self._code_clamp(y),
+        )
 
     def _real(self, materialiser: Materialiser) -> Buffer:
         x, pads = self._absorb(materialiser)
