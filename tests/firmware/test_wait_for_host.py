@@ -33,6 +33,6 @@ def test_the_first_record_follows_the_first_character(tmp_path: Path) -> None:
         [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         with pytest.raises(subprocess.TimeoutExpired):
-            process.communicate(timeout=0.3)
+            process.wait(timeout=0.3)
         output, _ = process.communicate("x", timeout=10)
     assert len(read_report(output, n_windows=1).answers) == 1
