@@ -19,6 +19,7 @@ from tvm import relax
 from tvm.relax.frontend.onnx import from_onnx
 
 from ecgexp.deploy import fold
+from ecgexp.deploy.constants import fold_constants
 from ecgexp.deploy.graph import Network, Op, Ref
 from ecgexp.deploy.normalise import describe, normalise
 from ecgexp.errors import BuildError
@@ -99,21 +100,21 @@ def import_onnx(path: Path) -> Network:
         model = onnx.load(path)
     except (OSError, DecodeError) as error:
         raise BuildError(f"{path}: no readable ONNX model ({error})") from error
-    model = _with_inferred_output(model, path)
+    model = _settled(model, path)
     _check_interface(model, path)
     _check_operators(model, path)
     module = _to_relax(normalise(model), path)
     return _read_function(module["main"], model)
 
 
-def _with_inferred_output(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
-    """Replace names of dimensions in declared outputs, which exporters leave, by their sizes."""
+def _settled(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
+    """Compute what is constant, and the sizes of outputs that exporters declare with names."""
     for value in model.graph.output:
         tensor = value.type.tensor_type
         if any(d.HasField("dim_param") for d in tensor.shape.dim):
             tensor.ClearField("shape")
     try:
-        return onnx.shape_inference.infer_shapes(model)
+        return fold_constants(model)
     except onnx.shape_inference.InferenceError as error:
         raise BuildError(f"{path}: the network's shapes contradict each other: {error}") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from ecgexp.deploy.importer import SUPPORTED_ONNX, import_onnx
 from ecgexp.errors import BuildError
@@ -113,3 +113,33 @@ def test_importing_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[s
     path = net.save(net.dense(flat, 4 * 38, 3), 3, tmp_path / "n.onnx")
     nets.compile_host(path, tmp_path)
     assert capfd.readouterr() == ("", "")
+
+
+def test_padding_computed_by_the_graph_is_folded(tmp_path: Path) -> None:
+    net = Net()
+    rank = net.op("Shape", net.op("Shape", "x"))
+    missing = net.op("Sub", net.op("Mul", rank, net.const([2], np.int64)), net.const([2], np.int64))
+    zero = numpy_helper.from_array(np.zeros(1, np.int64))
+    zeros = net.op("ConstantOfShape", missing, value=zero)
+    pads = net.op("Concat", zeros, net.const([3, 4], np.int64), axis=0)
+    pads = net.op("Transpose", net.op("Reshape", pads, net.const([-1, 2], np.int64)), perm=[1, 0])
+    pads = net.op("Cast", net.op("Reshape", pads, net.const([-1], np.int64)), to=7)
+    x = net.conv(net.op("Pad", "x", pads), 1, 4, 3)
+    flat = net.op("ReduceMean", x, net.const([2], np.int64), keepdims=0)
+    path = net.save(net.dense(flat, 4, 3), 3, tmp_path / "n.onnx")
+    compiled = nets.compile_host(path, tmp_path)
+    kinds = [step.kernel.name.split("_")[0] for step in compiled.program.steps]
+    assert kinds == ["conv1d", "global", "dense"]
+    x_windows = nets.windows(path, 5)
+    computed = nets.run_host(compiled, x_windows, tmp_path)
+    np.testing.assert_allclose(computed, nets.reference(path, x_windows), rtol=1e-4, atol=1e-6)
+
+
+def test_output_size_that_an_exporter_left_open_is_inferred(tmp_path: Path) -> None:
+    net = Net()
+    flat = net.op("ReduceMean", net.conv("x", 1, 4, 3), net.const([2], np.int64), keepdims=0)
+    path = net.save(net.dense(flat, 4, 3), 3, tmp_path / "n.onnx")
+    model = onnx.load(path)
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    onnx.save(model, path)
+    assert import_onnx(path).output_shape == (1, 3)
