@@ -82,7 +82,7 @@ def test_a_known_loop_costs_what_it_must(
     deploy: Deploy,
 ) -> None:
     base = plain[1].records[0]
-    loop = '__asm__ volatile("dls lr, r1\\n1: nop\\nnop\\nle lr, 1b" ::"r"(1000) : "lr");'
+    loop = '__asm__ volatile("dls lr, %0\\n1: nop\\nnop\\nle lr, 1b" ::"r"(1000) : "lr");'
     looped = deploy(library(fault=loop), make_target("corstone300_m55"))[1].records[0]
     assert base.instructions is not None
     assert looped.instructions is not None

@@ -15,7 +15,7 @@ _TIMEOUT_S = 30.0
 _REMEDIES = {"stack_overflow": "raise target.stack_bytes"}
 
 
-def finish(
+def read_or_explain(
     *,
     finished: Finished,
     firmware: Firmware,

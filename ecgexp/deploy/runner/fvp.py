@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 from ecgexp.deploy.firmware import Firmware
-from ecgexp.deploy.process import run_process
-from ecgexp.deploy.runner.failure import finish
+from ecgexp.deploy.runner.execute import execute
 from ecgexp.deploy.runner.protocol import SHUTDOWN_TAG, Report
-from ecgexp.deploy.runner.records import Record, RunLog
+from ecgexp.deploy.runner.records import Record, RunLog, make_record
 from ecgexp.errors import RunnerError
 from ecgexp.target import Target
 
@@ -83,24 +82,12 @@ def run(
     """
     executable = find_model(target)
     origin = next(region.origin for region in target.regions if region.name == target.placed.code)
-    folder.mkdir(parents=True, exist_ok=True)
-    raw_log, error_log = folder / "uart.log", folder / "fvp.log"
-    for stale in (raw_log, error_log):
-        stale.unlink(missing_ok=True)
-    finished = run_process(
+    report, raw_log = execute(
         command_line(executable, firmware.elf.resolve(), origin),
-        cwd=folder,
-        stdout=raw_log,
-        stderr=error_log,
-        timeout_s=timeout_s,
-    )
-    report = finish(
-        finished=finished,
         firmware=firmware,
         target=target,
         timeout_s=timeout_s,
-        raw_log=raw_log,
-        error_log=error_log,
+        folder=folder,
     )
     return RunLog(records=to_records(report), stack_bytes=report.stack_bytes, raw_log=raw_log)
 
@@ -120,17 +107,9 @@ def to_records(report: Report) -> tuple[Record, ...]:
     records = []
     for answer in report.answers:
         ticks = answer.ticks - report.overhead_ticks
-        records.append(
-            Record(
-                index=answer.index,
-                label=answer.label,
-                class_index=answer.class_index,
-                confidence=answer.confidence,
-                outputs=answer.outputs,
-                ticks=ticks,
-                instructions=ticks if counts_cycles else None,
-                cycles_est=None,
-                elapsed_us=None if counts_cycles else ticks * _US_PER_S / report.ticks_hz,
-            )
-        )
+        if counts_cycles:
+            records.append(make_record(answer, ticks=ticks, instructions=ticks))
+        else:
+            elapsed_us = ticks * _US_PER_S / report.ticks_hz
+            records.append(make_record(answer, ticks=ticks, elapsed_us=elapsed_us))
     return tuple(records)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ecgexp.deploy.firmware import Firmware
-from ecgexp.deploy.process import run_process
-from ecgexp.deploy.runner.failure import finish
-from ecgexp.deploy.runner.records import Record, RunLog
+from ecgexp.deploy.runner.execute import execute
+from ecgexp.deploy.runner.records import RunLog, make_record
 from ecgexp.target import Target
 
 _US_PER_S = 1e6
@@ -28,37 +27,16 @@ def run(
     Raises:
         RunnerError: The run gave no complete report.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    raw_log, error_log = folder / "uart.log", folder / "host.log"
-    for stale in (raw_log, error_log):
-        stale.unlink(missing_ok=True)
-    finished = run_process(
+    report, raw_log = execute(
         [str(firmware.elf.resolve())],
-        cwd=folder,
-        stdout=raw_log,
-        stderr=error_log,
-        timeout_s=timeout_s,
-    )
-    report = finish(
-        finished=finished,
         firmware=firmware,
         target=target,
         timeout_s=timeout_s,
-        raw_log=raw_log,
-        error_log=error_log,
+        folder=folder,
     )
-    records = tuple(
-        Record(
-            index=answer.index,
-            label=answer.label,
-            class_index=answer.class_index,
-            confidence=answer.confidence,
-            outputs=answer.outputs,
-            ticks=max(0, answer.ticks - report.overhead_ticks),
-            instructions=None,
-            cycles_est=None,
-            elapsed_us=max(0, answer.ticks - report.overhead_ticks) * _US_PER_S / report.ticks_hz,
-        )
-        for answer in report.answers
-    )
-    return RunLog(records=records, stack_bytes=report.stack_bytes, raw_log=raw_log)
+    records = []
+    for answer in report.answers:
+        ticks = max(0, answer.ticks - report.overhead_ticks)
+        elapsed_us = ticks * _US_PER_S / report.ticks_hz
+        records.append(make_record(answer, ticks=ticks, elapsed_us=elapsed_us))
+    return RunLog(records=tuple(records), stack_bytes=report.stack_bytes, raw_log=raw_log)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ecgexp.deploy.firmware import Firmware
-from ecgexp.deploy.process import find_tool, run_process
+from ecgexp.deploy.process import find_tool
 from ecgexp.deploy.runner.counting import ICOUNT_SHIFT, cross_check, read_regions
-from ecgexp.deploy.runner.failure import finish
+from ecgexp.deploy.runner.execute import execute
 from ecgexp.deploy.runner.plugin import build_plugin
-from ecgexp.deploy.runner.records import Record, RunLog
+from ecgexp.deploy.runner.records import RunLog, make_record
 from ecgexp.deploy.runner.symbols import read_symbols, sum_by_function
 from ecgexp.errors import RunnerError
 from ecgexp.target import Target
@@ -60,38 +60,23 @@ def run(
     purpose = f"it runs the firmware of target {target.name}"
     executable = find_tool(str(target.executable), purpose, RunnerError)
     plugin = build_plugin(cache_folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    raw_log, error_log = folder / "uart.log", folder / "qemu.log"
-    for stale in (raw_log, error_log, folder / _REGIONS, folder / _PROFILE):
+    for stale in (folder / _REGIONS, folder / _PROFILE):
         stale.unlink(missing_ok=True)
-    finished = run_process(
+    report, raw_log = execute(
         command_line(executable, str(target.machine), firmware.elf.resolve(), plugin),
-        cwd=folder,
-        stdout=raw_log,
-        stderr=error_log,
-        timeout_s=timeout_s,
-    )
-    report = finish(
-        finished=finished,
         firmware=firmware,
         target=target,
         timeout_s=timeout_s,
-        raw_log=raw_log,
-        error_log=error_log,
+        folder=folder,
     )
     regions = read_regions(folder / _REGIONS)
     counts = cross_check(report, regions)
     records = tuple(
-        Record(
-            index=answer.index,
-            label=answer.label,
-            class_index=answer.class_index,
-            confidence=answer.confidence,
-            outputs=answer.outputs,
+        make_record(
+            answer,
             ticks=answer.ticks - report.overhead_ticks,
             instructions=count,
             cycles_est=region.cycles_est,
-            elapsed_us=None,
             mix=region.mix,
         )
         for answer, region, count in zip(report.answers, regions, counts, strict=True)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ecgexp.deploy.runner.protocol import Answer
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Record:
@@ -46,6 +48,21 @@ class Record:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class FunctionCost:
+    """What one function cost over all measured inferences.
+
+    Attributes:
+        function: Symbol.
+        instructions: Executed instructions.
+        cycles_est: Estimated cycles.
+    """
+
+    function: str
+    instructions: int
+    cycles_est: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunLog:
     """A complete run.
 
@@ -63,16 +80,34 @@ class RunLog:
     profile: tuple[FunctionCost, ...] = ()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FunctionCost:
-    """What one function cost over all measured inferences.
+def make_record(
+    answer: Answer,
+    *,
+    ticks: int,
+    instructions: int | None = None,
+    cycles_est: int | None = None,
+    elapsed_us: float | None = None,
+    mix: dict[str, int] | None = None,
+) -> Record:
+    """Join what the firmware printed with what its runner makes of the ticks.
 
-    Attributes:
-        function: Symbol.
+    Args:
+        answer: The firmware's record.
+        ticks: Its ticks without the overhead.
         instructions: Executed instructions.
         cycles_est: Estimated cycles.
+        elapsed_us: Time in microseconds.
+        mix: Instructions by kind.
     """
-
-    function: str
-    instructions: int
-    cycles_est: int
+    return Record(
+        index=answer.index,
+        label=answer.label,
+        class_index=answer.class_index,
+        confidence=answer.confidence,
+        outputs=answer.outputs,
+        ticks=ticks,
+        instructions=instructions,
+        cycles_est=cycles_est,
+        elapsed_us=elapsed_us,
+        mix=mix or {},
+    )
