@@ -77,6 +77,6 @@ def _mark_best(axes: Axes, history: Sequence[Row]) -> None:
     rows = [row for row in history if _F1_MACRO in row]
     if rows:
         best = max(rows, key=lambda row: row[_F1_MACRO])
-        label = f"best F1 {best[_F1_MACRO]:.3f}, epoch {best['epoch']:.0f}"
+        label = f"highest F1 {best[_F1_MACRO]:.3f}, epoch {best['epoch']:.0f}"
         axes.axvline(best["epoch"], color=style.GREY, linewidth=0.8, linestyle=":")
         axes.plot(best["epoch"], best[_F1_MACRO], "o", color=style.BLUE, label=label)

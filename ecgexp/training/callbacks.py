@@ -3,47 +3,69 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from torch import Tensor
+
+from ecgexp.errors import ConfigError
 
 Mode = Literal["min", "max"]
+_PLAIN: dict[str, Any] = {
+    "auto_insert_metric_name": False,
+    "enable_version_counter": False,
+    "save_on_train_epoch_end": True,
+}
 
 
-def best_checkpoint(*, folder: Path, metric: str, mode: Mode) -> ModelCheckpoint:
+class BestCheckpoint(ModelCheckpoint):
     """Keep `best.ckpt`, the epoch with the best value of a validation metric.
+
+    A small validation split now and then loves an epoch from before the learning rate has come
+    down; such luck does not last. So the comparison begins late, and until then the newest epoch
+    is kept.
 
     Args:
         folder: Where the file goes.
         metric: Name of the metric, for example `val/f1_macro`.
         mode: Whether the best value is the largest or the smallest.
+        compare_from: Share of the trainer's epochs after which epochs are compared, 0..1.
+
+    Raises:
+        ConfigError: The share is out of range.
     """
-    return _checkpoint(folder=folder, filename="best", metric=metric, mode=mode)
+
+    def __init__(self, *, folder: Path, metric: str, mode: Mode, compare_from: float) -> None:
+        if not 0 <= compare_from <= 1:
+            raise ConfigError(
+                f"callbacks.best_checkpoint.compare_from: {compare_from!r} is a share, use 0..1"
+            )
+        super().__init__(
+            dirpath=folder, filename="best", monitor=metric, mode=mode, save_top_k=1, **_PLAIN
+        )
+        self._compare_from = compare_from
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        """Say whether this epoch replaces the kept one; Lightning's hook."""
+        first = int(self._compare_from * (trainer.max_epochs or 0))
+        if current is not None and trainer.current_epoch <= first:
+            return True
+        return bool(super().check_monitor_top_k(trainer, current))
 
 
-def last_checkpoint(*, folder: Path) -> ModelCheckpoint:
+class LastCheckpoint(ModelCheckpoint):
     """Keep `last.ckpt`, every finished epoch in turn, to resume from.
 
-    It must follow `best_checkpoint`, whose state it contains. (`save_last` of Lightning 2.6 writes
+    It must follow `BestCheckpoint`, whose state it contains. (`save_last` of Lightning 2.6 writes
     only in epochs that are the best so far.)
 
     Args:
         folder: Where the file goes.
     """
-    return _checkpoint(folder=folder, filename="last", metric=None, mode="min")
 
-
-def _checkpoint(*, folder: Path, filename: str, metric: str | None, mode: Mode) -> ModelCheckpoint:
-    return ModelCheckpoint(
-        dirpath=folder,
-        filename=filename,
-        monitor=metric,
-        mode=mode,
-        save_top_k=1,
-        auto_insert_metric_name=False,
-        enable_version_counter=False,
-        save_on_train_epoch_end=True,
-    )
+    def __init__(self, *, folder: Path) -> None:
+        super().__init__(dirpath=folder, filename="last", save_top_k=1, **_PLAIN)
 
 
 def early_stopping(

@@ -10,11 +10,11 @@ from typing import Any, Protocol
 
 import pytorch_lightning as pl
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import nn
 
 from ecgexp.errors import ConfigError
 from ecgexp.training import metric_names as names
+from ecgexp.training.callbacks import BestCheckpoint
 from ecgexp.training.checkpoint import load_checkpoint
 from ecgexp.training.losses import Objective
 from ecgexp.training.module import Classifier
@@ -107,9 +107,9 @@ def _check_resumable(path: Path, spec: SignalSpec) -> None:
         )
 
 
-def _keeper(trainer: pl.Trainer) -> ModelCheckpoint:
+def _keeper(trainer: pl.Trainer) -> BestCheckpoint:
     for callback in trainer.checkpoint_callbacks:
-        if isinstance(callback, ModelCheckpoint) and callback.monitor and callback.best_model_path:
+        if isinstance(callback, BestCheckpoint) and callback.best_model_path:
             return callback
     raise ConfigError(
         "callbacks: nothing kept a best checkpoint; "

@@ -55,6 +55,8 @@ def build_trainer(  # noqa: PLR0913
     """
     if n_threads < 1:
         raise ConfigError(f"trainer.n_threads: {n_threads!r} must be at least 1")
+    if max_epochs < 1:
+        raise ConfigError(f"trainer.max_epochs: {max_epochs!r} must be at least 1")
     if progress not in _PROGRESS:
         known = ", ".join(_PROGRESS)
         raise ConfigError(f"trainer.progress: {progress!r} is not known; use {known}")

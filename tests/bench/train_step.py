@@ -87,7 +87,9 @@ def compare(architecture: str) -> dict[str, float]:
         clip = config["trainer"]["gradient_clip_norm"]
         watch = Stopwatch(BareLoop(deepcopy(network), batches, clip))
         metric, mode = config["monitor"]["metric"], config["monitor"]["mode"]
-        keep = callbacks.best_checkpoint(folder=Path(home), metric=metric, mode=mode)
+        keep = callbacks.BestCheckpoint(
+            folder=Path(home), metric=metric, mode=mode, compare_from=0.0
+        )
         fit(
             data=data,
             network=network,

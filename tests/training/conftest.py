@@ -122,6 +122,7 @@ def run_toy_fit(folder: Path, **change: Any) -> Fitted:
         "seed": 5,
         "lr": 0.01,
         "patience_epochs": 10,
+        "compare_from": 0.0,
         "monitor": "val/f1_macro",
         "resume_from": None,
         "run_info": {"config": {"seed": 5}},
@@ -134,8 +135,8 @@ def run_toy_fit(folder: Path, **change: Any) -> Fitted:
     if setting["missing_in_validation"] is not None:
         data.leave_out("val", setting["missing_in_validation"])
     keep = [
-        callbacks.best_checkpoint(folder=folder, **monitor),
-        callbacks.last_checkpoint(folder=folder),
+        callbacks.BestCheckpoint(folder=folder, **monitor, compare_from=setting["compare_from"]),
+        callbacks.LastCheckpoint(folder=folder),
     ]
     stop = callbacks.early_stopping(
         **monitor, patience_epochs=setting["patience_epochs"], min_delta=0.0

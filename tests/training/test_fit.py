@@ -60,11 +60,11 @@ def test_same_seed_same_weights_other_seed_others(toy_fit: Any) -> None:
 
 
 def test_interrupted_and_resumed_equals_uninterrupted(toy_fit: Any, tmp_path: Path) -> None:
-    whole = toy_fit("whole", max_epochs=3)
+    whole = toy_fit("whole", max_epochs=3, compare_from=0.5)
     with pytest.raises(RuntimeError, match="power cut"):
-        toy_fit("cut", max_epochs=3, extra=[StopAt(1, RuntimeError("power cut"))])
+        toy_fit("cut", max_epochs=3, compare_from=0.5, extra=[StopAt(1, RuntimeError("power cut"))])
     torch.rand(1000)
-    cut = toy_fit("cut", max_epochs=3, resume_from=tmp_path / "cut" / "last.ckpt")
+    cut = toy_fit("cut", max_epochs=3, compare_from=0.5, resume_from=tmp_path / "cut" / "last.ckpt")
     assert_same(load_network_state(whole.last), load_network_state(cut.last))
     assert_same(load_network_state(whole.best), load_network_state(cut.best))
     assert load_checkpoint(whole.last).history == load_checkpoint(cut.last).history
@@ -120,6 +120,21 @@ def test_best_checkpoint_is_of_the_best_epoch(toy_fit: Any) -> None:
     scores = [row["val/f1_macro"] for row in load_checkpoint(fitted.last).history]
     assert load_checkpoint(fitted.best).epoch == int(np.argmax(scores))
     assert sorted(path.name for path in fitted.best.parent.iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_early_epochs_do_not_compete(toy_fit: Any) -> None:
+    fitted = toy_fit(max_epochs=6, lr=0.0, compare_from=0.5)
+    assert load_checkpoint(fitted.best).epoch == 3
+
+
+def test_a_fit_stopped_before_the_comparison_keeps_its_newest_epoch(toy_fit: Any) -> None:
+    fitted = toy_fit(max_epochs=20, lr=0.0, patience_epochs=2, compare_from=0.5)
+    assert load_checkpoint(fitted.best).epoch == 2
+
+
+def test_share_of_epochs_out_of_range(toy_fit: Any) -> None:
+    with pytest.raises(ConfigError, match=r"best_checkpoint\.compare_from: 6 is a share, use 0"):
+        toy_fit(compare_from=6)
 
 
 def test_logged_validation_metrics_are_those_of_evaluate(toy_fit: Any) -> None:

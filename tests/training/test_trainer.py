@@ -30,10 +30,11 @@ def test_threads_are_set() -> None:
     assert torch.get_num_threads() == 2
 
 
-@pytest.mark.parametrize("n_threads", [0, -1])
-def test_threads_must_be_positive(n_threads: int) -> None:
-    with pytest.raises(ConfigError, match=rf"trainer\.n_threads: {n_threads} must be at least 1"):
-        build_trainer(**{**SETTINGS, "n_threads": n_threads})
+@pytest.mark.parametrize("key", ["n_threads", "max_epochs"])
+@pytest.mark.parametrize("value", [0, -1])
+def test_counts_must_be_positive(key: str, value: int) -> None:
+    with pytest.raises(ConfigError, match=rf"trainer\.{key}: {value} must be at least 1"):
+        build_trainer(**{**SETTINGS, key: value})
 
 
 def test_unknown_accelerator_is_a_configuration_error() -> None:
