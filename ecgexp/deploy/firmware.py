@@ -11,7 +11,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ecgexp.deploy.process import build_environment, find_tool, read_tail, run_process
+from ecgexp.deploy.process import (
+    build_environment,
+    find_tool,
+    install_hint,
+    read_tail,
+    run_process,
+)
 from ecgexp.errors import BuildError
 from ecgexp.resources import resource_folder
 from ecgexp.target import Target
@@ -24,6 +30,7 @@ _NOT_FLASH = frozenset({".bss", ".tbss", ".stack", ".ecgexp.arena", ".ecgexp.gol
 _RAM = frozenset({".data", ".bss", ".tdata", ".tbss", ".ecgexp.arena"})
 _NOT_LOADED = re.compile(r"\.(debug|comment|ARM\.attributes|note\.GNU-stack|gnu_debug)")
 _OVERFLOW = re.compile(r"region `(\w+)' overflowed by (\d+) bytes")
+_NO_LIBRARY = re.compile(r"(nosys\.specs|string\.h|math\.h).*: No such file|spec file .nosys")
 _REASON = re.compile(r"error:|undefined reference|cannot find|multiple definition|CMake Error")
 
 
@@ -71,7 +78,7 @@ def build(
     """
     started = time.perf_counter()
     _check_library(library_folder, golden_inputs)
-    _find_build_tools(target)
+    find_build_tools(target)
     tree = folder.resolve() / "build"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
@@ -88,6 +95,22 @@ def build(
         firmware.ram_bytes,
     )
     return firmware
+
+
+def find_build_tools(target: Target) -> None:
+    """Check that the programs that build a target's firmware are there.
+
+    Args:
+        target: What will be built for.
+
+    Raises:
+        BuildError: One is missing; the message names it and its package.
+    """
+    purpose = f"it builds the firmware for target {target.name}"
+    compiler = "cc" if target.on_host else "arm-none-eabi-gcc"
+    size = "size" if target.on_host else "arm-none-eabi-size"
+    for tool in (compiler, "cmake", "make", size):
+        find_tool(tool, purpose, BuildError)
 
 
 def build_commands(
@@ -171,6 +194,9 @@ def explain_failure(text: str, target: Target, build_log: Path, timed_out: bool)
             f"network, quantize it, or a larger target (cortex_m55_large). "
             f"Log: {build_log}"
         )
+    if _NO_LIBRARY.search(text):
+        hint = install_hint("arm-none-eabi-gcc")
+        return f"the cross compiler has no C library: {hint}. Log: {build_log}"
     lines = text.splitlines()
     reasons = [line.strip() for line in lines if _REASON.search(line)][:5] or lines[-5:]
     return f"the firmware build for {target.name} failed: {' | '.join(reasons)}. Log: {build_log}"
@@ -194,13 +220,6 @@ def _compile(library_folder: Path, golden_inputs: np.ndarray, target: Target, tr
         if finished.timed_out or finished.returncode != 0:
             text = read_tail(build_log, n_lines=400)
             raise BuildError(explain_failure(text, target, build_log, finished.timed_out))
-
-
-def _find_build_tools(target: Target) -> None:
-    purpose = f"it builds the firmware for target {target.name}"
-    compiler = "cc" if target.on_host else "arm-none-eabi-gcc"
-    for tool in (compiler, "cmake", "make"):
-        find_tool(tool, purpose, BuildError)
 
 
 def _check_library(library_folder: Path, golden_inputs: np.ndarray) -> None:
@@ -245,7 +264,6 @@ def _collect(tree: Path, folder: Path, n_windows: int, target: Target) -> Firmwa
 
 def _read_sections(elf: Path, folder: Path, target: Target) -> dict[str, int]:
     tool = "size" if target.on_host else "arm-none-eabi-size"
-    find_tool(tool, "it measures the sections of the firmware", BuildError)
     listing = folder / "sections.txt"
     listing.unlink(missing_ok=True)
     command = [tool, "-A", "-d", str(elf.resolve())]

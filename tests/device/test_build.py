@@ -130,6 +130,7 @@ def test_a_folder_without_a_library_is_refused(make_target: MakeTarget, tmp_path
         ((), "arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi"),
         (("arm-none-eabi-gcc",), "cmake", "cmake"),
         (("arm-none-eabi-gcc", "cmake"), "make", "make"),
+        (("arm-none-eabi-gcc", "cmake", "make"), "arm-none-eabi-size", "binutils-arm-none-eabi"),
     ],
 )
 def test_a_missing_tool_is_named_before_anything_is_written(
@@ -178,3 +179,17 @@ Total             19738
 def test_a_build_that_takes_too_long_says_so(make_target: MakeTarget) -> None:
     message = explain_failure("", make_target("host"), Path("build.log"), timed_out=True)
     assert message == "the firmware build took more than 180 s: see build.log"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "arm-none-eabi-gcc: fatal error: cannot read spec file 'nosys.specs': No such file",
+        "/firmware/src/bench.c:9:10: fatal error: math.h: No such file or directory",
+    ],
+)
+def test_a_compiler_without_a_library_names_the_package(line: str, make_target: MakeTarget) -> None:
+    target = make_target("corstone300_m55")
+    message = explain_failure(line, target, Path("build.log"), timed_out=False)
+    assert "the cross compiler has no C library: apt-get install " in message
+    assert "libnewlib-arm-none-eabi" in message

@@ -33,12 +33,7 @@ def build_plugin(cache_folder: Path) -> Path:
     library = cache_folder.resolve() / f"qemu_count-{_digest(source)}.so"
     if library.is_file():
         return library
-    compiler = next((path for name in _COMPILERS if (path := shutil.which(name))), None)
-    if compiler is None:
-        raise BuildError(
-            f"none of {', '.join(_COMPILERS)} is on PATH, but the plugin that counts instructions "
-            "in QEMU is compiled on this machine: apt-get install gcc libc6-dev"
-        )
+    compiler = find_compiler()
     library.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=library.parent) as scratch:
         built = Path(scratch) / library.name
@@ -59,6 +54,21 @@ def build_plugin(cache_folder: Path) -> Path:
             )
         os.replace(built, library)
     return library
+
+
+def find_compiler() -> str:
+    """Return the path of a host compiler.
+
+    Raises:
+        BuildError: There is none.
+    """
+    compiler = next((path for name in _COMPILERS if (path := shutil.which(name))), None)
+    if compiler is None:
+        raise BuildError(
+            f"none of {', '.join(_COMPILERS)} is on PATH, but the plugin that counts instructions "
+            "in QEMU is compiled on this machine: apt-get install gcc libc6-dev"
+        )
+    return compiler
 
 
 def _digest(source: Path) -> str:

@@ -1,0 +1,29 @@
+"""Find out before hours of training whether a deploy could build and run anything."""
+
+from __future__ import annotations
+
+from ecgexp.deploy.firmware import find_build_tools
+from ecgexp.deploy.process import find_tool
+from ecgexp.deploy.runner.fvp import find_model
+from ecgexp.deploy.runner.plugin import find_compiler
+from ecgexp.errors import RunnerError
+from ecgexp.target import Target
+
+
+def require_tools(target: Target) -> None:
+    """Check that every program a deploy to a target will start is there; starts none of them.
+
+    Args:
+        target: Where a network will run.
+
+    Raises:
+        BuildError: A compiler or build tool is missing.
+        RunnerError: The emulator or model is missing.
+    """
+    find_build_tools(target)
+    if target.runner == "qemu":
+        purpose = f"it runs the firmware of target {target.name}"
+        find_tool(str(target.executable), purpose, RunnerError)
+        find_compiler()
+    elif target.runner == "fvp":
+        find_model(target)
