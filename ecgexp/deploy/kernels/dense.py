@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ecgexp.deploy.kernels import conv1d_mve
+from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
     T,
@@ -66,6 +69,8 @@ def build(  # noqa: PLR0913
         multiplier(x, w_scale, y),
     )
     limits = int8_limits(clamp)
+    if isa == "mve":
+        return _as_convolution(n_in, n_out, weight, constants[1:], x, y, limits)
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
@@ -77,6 +82,24 @@ def build(  # noqa: PLR0913
             store(out, o, requantize_scalar(acc[0], scales[o], y, limits))
 
     return _kernel("int8", n_in, n_out, constants, body)
+
+
+def _as_convolution(
+    n_in: int,
+    n_out: int,
+    weight: Array,
+    constants: tuple[Array, ...],
+    x: QParams,
+    y: QParams,
+    limits: tuple[int, int],
+) -> Kernel:
+    """A dense layer is a convolution of one position and one tap."""
+    shape = ConvShape(
+        length=1, c_in=n_in, c_out=n_out, kernel=1, stride=1, dilation=1, pads=(0, 0), groups=1
+    )
+    bias, scale = constants
+    kernel = conv1d_mve.build(shape, weight[:, :, None], bias, scale, x=x, y=y, limits=limits)
+    return replace(kernel, name=f"dense_int8_i{n_in}o{n_out}")
 
 
 def _float_kernel(
