@@ -82,6 +82,8 @@ def build(
     tree = folder.resolve() / "build"
     shutil.rmtree(tree, ignore_errors=True)
     tree.mkdir(parents=True)
+    for stale in ("firmware.elf", "firmware.map"):
+        (folder / stale).unlink(missing_ok=True)
     try:
         _compile(library_folder, golden_inputs, target, tree)
         firmware = _collect(tree, folder, len(golden_inputs), target)
