@@ -5,13 +5,14 @@ from __future__ import annotations
 import onnx
 from onnx import numpy_helper
 
-from ecgexp.quantization.exact import LOWEST, Overrides, fixed
 from ecgexp.quantization.graph import initializers, producers
+from ecgexp.quantization.tie_free import Overrides, fixed
 
 KEPT_FLOAT = frozenset({"Softmax"})
 """Operators that stay in float on purpose: a softmax at the end gains nothing from int8."""
 
 _BORDER = frozenset({"QuantizeLinear", "DequantizeLinear"})
+_LOWEST = -128
 _SILENT_STEP = 2.0**-7
 
 
@@ -64,12 +65,12 @@ def silent_rectifiers(source: onnx.ModelProto, quantized: onnx.ModelProto) -> Ov
     }
     bounds = initializers(source)
     return {
-        node.output[0]: [fixed(_SILENT_STEP, LOWEST)]
+        node.output[0]: [fixed(_SILENT_STEP, _LOWEST)]
         for node in source.graph.node
         if node.op_type in ("Relu", "Clip")
         and node.output[0] not in kept
         and _lower_bound(node, bounds) == 0.0
-        and points.get(node.output[0], LOWEST) != LOWEST
+        and points.get(node.output[0], _LOWEST) != _LOWEST
     }
 
 

@@ -24,8 +24,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ecgexp.errors import ConfigError, ExportError
 from ecgexp.quantization.coverage import KEPT_FLOAT, float_operators, silent_rectifiers
-from ecgexp.quantization.exact import Overrides, exact_scales
 from ecgexp.quantization.graph import input_shape, operator_counts, save_atomically
+from ecgexp.quantization.tie_free import Overrides, tie_free_scales
 from ecgexp.types import Scheme
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class StaticInt8:
         n_calibration: Training windows from which the ranges of the activations are taken.
         method: How a range is taken from them: `minmax`, `percentile` or `entropy`.
         percentile: Share of values inside the range, in percent; read by `percentile` only.
-        exact: Round the scales so that every implementation computes the same bits.
+        tie_free: Move scales by up to 0.2 % so that every implementation computes the same bits.
         max_drop: Largest loss of test accuracy against the float network, as a fraction; None
             accepts any.
 
@@ -60,7 +60,7 @@ class StaticInt8:
         n_calibration: int,
         method: str,
         percentile: float,
-        exact: bool,
+        tie_free: bool,
         max_drop: float | None,
     ) -> None:
         if n_calibration < 1:
@@ -76,7 +76,7 @@ class StaticInt8:
         self.n_calibration = n_calibration
         self.method = method
         self.percentile = percentile
-        self.exact = exact
+        self.tie_free = tie_free
         self.max_drop = max_drop
 
     def quantize(self, float_onnx: Path, calibration: NDArray[np.float32], out: Path) -> Path:
@@ -101,13 +101,14 @@ class StaticInt8:
             source = onnx.load(prepared)
             model = self._run(prepared, calibration, {})
             overrides = silent_rectifiers(source, model)
-            silent, unproven = len(overrides), 0
-            if self.exact:
-                scales = exact_scales(source, model)
-                overrides, unproven = scales.overrides | overrides, scales.unproven
-            if overrides:
+            silent, with_ties = len(overrides), 0
+            if silent:
                 model = self._run(prepared, calibration, overrides)
-        _warn(silent, unproven, len(calibration))
+            if self.tie_free:
+                scales = tie_free_scales(source, model)
+                with_ties = scales.left
+                model = self._run(prepared, calibration, overrides | scales.overrides)
+        _warn(silent, with_ties, len(calibration))
         left = float_operators(model)
         if left:
             raise ExportError(
@@ -185,7 +186,7 @@ def _check_calibration(windows: NDArray[np.float32], float_onnx: Path) -> None:
         )
 
 
-def _warn(silent: int, unproven: int, n_windows: int) -> None:
+def _warn(silent: int, with_ties: int, n_windows: int) -> None:
     if silent:
         log.warning(
             "%d rectifiers of the network gave only zeros on %d calibration windows: "
@@ -193,11 +194,11 @@ def _warn(silent: int, unproven: int, n_windows: int) -> None:
             silent,
             n_windows,
         )
-    if unproven:
+    if with_ties:
         log.warning(
-            "%d output channels sum so many products that float32 may round: "
+            "%d requantization factors are too small to keep away from ties: "
             "the device may differ from ONNX Runtime by one step there",
-            unproven,
+            with_ties,
         )
 
 

@@ -59,7 +59,9 @@ def small_network(spec: SignalSpec) -> EfficientNetV2:
 
 @pytest.fixture(scope="session")
 def quantizer() -> StaticInt8:
-    return StaticInt8(n_calibration=48, method="minmax", percentile=99.9, exact=True, max_drop=None)
+    return StaticInt8(
+        n_calibration=48, method="minmax", percentile=99.9, tie_free=True, max_drop=None
+    )
 
 
 @pytest.fixture(scope="session")

@@ -28,7 +28,7 @@ OPTIONS = {
     "n_calibration": 8,
     "method": "minmax",
     "percentile": 99.9,
-    "exact": True,
+    "tie_free": True,
     "max_drop": None,
 }
 
@@ -143,15 +143,15 @@ class Dead(nn.Module):
         return self.head(y.mean(-1))
 
 
-@pytest.mark.parametrize("exact", [True, False])
+@pytest.mark.parametrize("tie_free", [True, False])
 def test_a_silent_rectifier_still_rectifies(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, exact: bool
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, tie_free: bool
 ) -> None:
     spec = SignalSpec(fs_hz=1.0, leads=("a",), n_samples=16, labels=("b", "c"))
     torch.manual_seed(0)
     float_onnx = export_onnx(Dead().eval(), spec, tmp_path / "float.onnx")
     x = np.random.default_rng(0).standard_normal((8, 1, 16)).astype(np.float32)
-    quantizer = StaticInt8(**{**OPTIONS, "exact": exact})
+    quantizer = StaticInt8(**{**OPTIONS, "tie_free": tie_free})
     int8 = quantizer.quantize(float_onnx, x, tmp_path / "int8.onnx")
     assert "1 rectifiers of the network gave only zeros on 8 calibration windows" in caplog.text
     np.testing.assert_allclose(run_onnx(int8, x), run_onnx(float_onnx, x), atol=0.05)
