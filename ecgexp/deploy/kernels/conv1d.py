@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import conv1d_mve, depthwise_conv1d
+from ecgexp.deploy.kernels import conv1d_float_mve, conv1d_mve, depthwise_conv1d
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -97,7 +97,7 @@ def build(  # noqa: PLR0913
             clamp=clamp,
         )
     if x is None or y is None or w_scale is None:
-        return _float_kernel(shape, weight, bias, clamp)
+        return _float_kernel(isa, shape, weight, bias, clamp)
     return _int8_kernel(isa, shape, weight, bias, x=x, w_scale=w_scale, y=y, clamp=clamp)
 
 
@@ -137,13 +137,15 @@ def _int8_kernel(
 
 
 def _float_kernel(
-    shape: ConvShape, weight: Array, bias: Array | None, clamp: Clamp | None
+    isa: Isa, shape: ConvShape, weight: Array, bias: Array | None, clamp: Clamp | None
 ) -> Kernel:
     """Plain loops; weights lie as (c_out, tap, c_in / groups)."""
-    zeros = np.zeros(shape.c_out, np.float32)
+    biases = np.zeros(shape.c_out, np.float32) if bias is None else bias.astype(np.float32)
+    if isa == "mve":
+        return conv1d_float_mve.build(shape, weight, biases, clamp)
     constants = (
         np.ascontiguousarray(weight.transpose(0, 2, 1), np.float32).reshape(-1),
-        zeros if bias is None else bias.astype(np.float32),
+        biases,
     )
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import conv1d_mve
+from ecgexp.deploy.kernels import conv1d_float_mve, conv1d_mve
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -62,7 +62,7 @@ def build(  # noqa: PLR0913
     if weight.shape != (n_out, n_in):
         raise BuildError(f"dense weight is {weight.shape}, expected {(n_out, n_in)}")
     if x is None or y is None or w_scale is None:
-        return _float_kernel(n_in, n_out, weight, bias, clamp)
+        return _float_kernel(isa, n_in, n_out, weight, bias, clamp)
     constants = (
         np.ascontiguousarray(weight).reshape(-1),
         folded_bias(weight, bias, x.zero_point),
@@ -94,21 +94,26 @@ def _as_convolution(
     limits: tuple[int, int],
 ) -> Kernel:
     """A dense layer is a convolution of one position and one tap."""
-    shape = ConvShape(
-        length=1, c_in=n_in, c_out=n_out, kernel=1, stride=1, dilation=1, pads=(0, 0), groups=1
-    )
+    shape = _shape(n_in, n_out)
     bias, scale = constants
     kernel = conv1d_mve.build(shape, weight[:, :, None], bias, scale, x=x, y=y, limits=limits)
     return replace(kernel, name=f"dense_int8_i{n_in}o{n_out}")
 
 
-def _float_kernel(
-    n_in: int, n_out: int, weight: Array, bias: Array | None, clamp: Clamp | None
-) -> Kernel:
-    constants = (
-        np.ascontiguousarray(weight, np.float32).reshape(-1),
-        np.zeros(n_out, np.float32) if bias is None else bias.astype(np.float32),
+def _shape(n_in: int, n_out: int) -> ConvShape:
+    return ConvShape(
+        length=1, c_in=n_in, c_out=n_out, kernel=1, stride=1, dilation=1, pads=(0, 0), groups=1
     )
+
+
+def _float_kernel(
+    isa: Isa, n_in: int, n_out: int, weight: Array, bias: Array | None, clamp: Clamp | None
+) -> Kernel:
+    biases = np.zeros(n_out, np.float32) if bias is None else bias.astype(np.float32)
+    if isa == "mve":
+        kernel = conv1d_float_mve.build(_shape(n_in, n_out), weight[:, :, None], biases, clamp)
+        return replace(kernel, name=f"dense_float32_i{n_in}o{n_out}")
+    constants = (np.ascontiguousarray(weight, np.float32).reshape(-1), biases)
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
         acc = local(1, "float32")

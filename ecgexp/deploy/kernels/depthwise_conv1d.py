@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import depthwise_mve
+from ecgexp.deploy.kernels import depthwise_float_mve, depthwise_mve
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -60,6 +60,8 @@ def build(
             taps.astype(np.float32),
             zeros if bias is None else bias.astype(np.float32),
         )
+        if isa == "mve":
+            return depthwise_float_mve.build(shape, constants[0], constants[1], clamp)
         return _float_kernel(shape, constants, clamp)
     constants = (taps, folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
     if isa == "mve" and shape.kernel <= depthwise_mve.MAX_TAPS:
