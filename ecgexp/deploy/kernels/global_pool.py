@@ -34,7 +34,8 @@ def build(
     if kind == "max" and x != y:
         raise BuildError(f"global max pooling cannot change the quantization from {x} to {y}")
     dtype = "float32" if x is None else "int8"
-    vector = isa == "mve" and dtype == "int8" and channels >= 4
+    vector = isa == "mve" and channels >= (4 if kind == "max" or x is None else 8)
+    factor = None if x is None or y is None else proof.mean_multiplier(x, y, length)
     name = f"global_{kind}_pool_{dtype}_l{length}c{channels}"
     parameters = [
         Parameter("data", length * channels, dtype),
@@ -42,14 +43,15 @@ def build(
     ]
     if kind == "max":
         window = Window(length, channels, length, 1, (0, 0))
-        body = pool_mve.max_body(window) if vector else _max_body(length, channels, dtype)
+        whole = pool_mve.max_body(window, dtype) if vector else None
+        body = whole or _max_body(length, channels, dtype)
     elif x is None or y is None:
-        body = _float_mean_body(length, channels)
+        whole = pool_mve.float_mean_body(length, channels) if vector else None
+        body = whole or _float_mean_body(length, channels)
+    elif vector and factor is not None:
+        body = pool_mve.mean_body(length, channels, x, y, factor)
     else:
         body = _int8_mean_body(length, channels, x, y)
-        factor = proof.mean_multiplier(x, y, length) if vector else None
-        if factor is not None:
-            body = pool_mve.mean_body(length, channels, x, y, factor)
     return Kernel(name, prim_func(name, parameters, body), (), 0)
 
 

@@ -76,8 +76,8 @@ def _max_kernel(isa: Isa, window: Window, dtype: str) -> Kernel:
             store(out, p * window.channels + c, best[0])
 
     name = f"max_pool_{dtype}_{window.label}"
-    if isa == "mve" and dtype == "int8" and window.channels >= 4:
-        body = pool_mve.max_body(window)
+    if isa == "mve" and window.channels >= 4:
+        body = pool_mve.max_body(window, dtype)
     return Kernel(name, prim_func(name, window.parameters(dtype), body), (), 0)
 
 

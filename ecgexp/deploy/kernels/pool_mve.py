@@ -1,7 +1,8 @@
-"""int8 pooling for Helium: lanes along channels."""
+"""Pooling for Helium: lanes along channels."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ecgexp.deploy.kernels import helium
@@ -10,23 +11,27 @@ from ecgexp.deploy.kernels.kernel import QParams
 from ecgexp.deploy.kernels.window import Window
 
 _UNROLLED_TAPS = 8
+# Rows of int8 whose sum fits an int16.
+_INT16_ROWS = 255
 
 
-def max_body(window: Window) -> Any:
-    """Return the emitter of a max pooling of at least four channels.
+def max_body(window: Window, dtype: str) -> Any:
+    """Return the emitter of an int8 or float32 max pooling of at least four channels.
 
     The last vector of a row overlaps the one before where channels do not fill it.
     """
-    lanes = next(n for n in (16, 8, 4) if n <= window.channels)
-    dtype = {16: "int8x16", 8: "int16x8", 4: "int32x4"}[lanes]
+    wide = 16 if dtype == "int8" else 4
+    lanes = next(n for n in (16, 8, 4) if n <= min(window.channels, wide))
+    # Fewer int8 lanes than a vector has are widened by the load and narrowed by the store.
+    element = dtype if lanes == wide else {8: "int16", 4: "int32"}[lanes]
 
     def load(data: Any, t: Any, c: Any) -> Any:
         values = data[ramp(t * window.channels + c, lanes)]
-        return values if lanes == 16 else T.Cast(dtype, values)
+        return values if lanes == wide else T.Cast(f"{element}x{lanes}", values)
 
     def position(data: Any, out: Any, p: Any, c: Any, border: bool) -> None:
         start = p * window.stride - i32(window.pads[0])
-        best = local(lanes, dtype.split("x")[0])
+        best = local(lanes, element)
         every = ramp(i32(0), lanes)
         if border or window.kernel > _UNROLLED_TAPS:
             first = T.Bind(T.max(start, i32(0)))
@@ -38,7 +43,7 @@ def max_body(window: Window) -> Any:
             store(best, every, load(data, start, c))
             for k in range(1, window.kernel):
                 store(best, every, T.max(best[every], load(data, start + k, c)))
-        values = best[every] if lanes == 16 else T.Cast(f"int8x{lanes}", best[every])
+        values = best[every] if lanes == wide else T.Cast(f"int8x{lanes}", best[every])
         store(out, ramp(p * window.channels + c, lanes), values)
 
     def body(data: Any, out: Any) -> None:
@@ -53,7 +58,7 @@ def max_body(window: Window) -> Any:
 
 
 def mean_body(length: int, channels: int, x: QParams, y: QParams, factor: float) -> Any:
-    """Return the emitter of a mean over time of int8, for at least four channels.
+    """Return the emitter of a mean over time of int8, for at least eight channels.
 
     Args:
         length: Samples.
@@ -62,22 +67,53 @@ def mean_body(length: int, channels: int, x: QParams, y: QParams, factor: float)
         y: Quantization of the output.
         factor: Output steps per unit of the sum.
     """
+    lanes = 8
+
+    def column(data: Any, out: Any, c: Any) -> None:
+        sums = local(lanes, "int32")
+        halves = [ramp(i32(0), 4), ramp(i32(4), 4)]
+        for half in halves:
+            store(sums, half, helium.splat(i32(-length * x.zero_point), 4))
+        for first in range(0, length, _INT16_ROWS):
+            partial = local(lanes, "int16")
+            every = ramp(i32(0), lanes)
+            store(partial, every, helium.splat(T.int16(0), lanes))
+            with T.serial(min(_INT16_ROWS, length - first)) as t:
+                row = data[ramp((t + i32(first)) * channels + c, lanes)]
+                store(partial, every, partial[every] + T.Cast("int16x8", row))
+            narrow = T.Bind(partial[every])
+            for top, half in enumerate(halves):
+                store(sums, half, sums[half] + helium.widen_half(narrow, top))
+        scale = helium.splat(f32(factor), 4)
+        even, odd = (T.Cast("float32x4", sums[half]) * scale for half in halves)
+        values = helium.quantize_pair(even, odd, y, (-128, 127))
+        store(out, ramp(c, lanes), values)
+
+    return _columns(channels, lanes, column)
+
+
+def float_mean_body(length: int, channels: int) -> Any:
+    """Return the emitter of a mean over time of float32, for at least four channels."""
     lanes = 4
 
+    def column(data: Any, out: Any, c: Any) -> None:
+        acc, every = local(lanes, "float32"), ramp(i32(0), lanes)
+        store(acc, every, helium.splat(f32(0.0), lanes))
+        with T.serial(length) as t:
+            store(acc, every, acc[every] + data[ramp(t * channels + c, lanes)])
+        store(out, ramp(c, lanes), acc[every] * helium.splat(f32(1.0 / length), lanes))
+
+    return _columns(channels, lanes, column)
+
+
+def _columns(channels: int, lanes: int, column: Callable[[Any, Any, Any], None]) -> Any:
+    """Return an emitter over vectors of channels; the last one overlaps the one before."""
+
     def body(data: Any, out: Any) -> None:
-        acc = local(lanes, "int32")
-        every = ramp(i32(0), lanes)
         full, tail = divmod(channels, lanes)
-        columns = [(full, i32(0))] + ([(1, i32(channels - lanes))] if tail else [])
-        for count, offset in columns:
-            with T.serial(count) as block:
-                c = block * lanes + offset
-                store(acc, every, helium.splat(i32(-length * x.zero_point), lanes))
-                with T.serial(length) as t:
-                    row = T.Cast("int32x4", data[ramp(t * channels + c, lanes)])
-                    store(acc, every, acc[every] + row)
-                scale = helium.splat(f32(factor), lanes)
-                values = helium.requantize(acc[every], scale, y, (-128, 127))
-                store(out, ramp(c, lanes), values)
+        with T.serial(full) as block:
+            column(data, out, block * lanes)
+        if tail:
+            column(data, out, i32(channels - lanes))
 
     return body
