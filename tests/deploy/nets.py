@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+import yaml
 from onnx import TensorProto, helper, numpy_helper
 
 from ecgexp.deploy.compiler import Compiled, compile_network
 from ecgexp.quantization.ptq import StaticInt8
 from ecgexp.quantization.reference import run_onnx
+from ecgexp.resources import resource_folder
 from ecgexp.target import Target
 
 HOST = Target(
@@ -99,12 +101,14 @@ def windows(path: Path, n: int, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).standard_normal((n, *shape[1:])).astype(np.float32)
 
 
-def quantize(path: Path, out: Path, *, exact: bool) -> Path:
-    """Quantize a network to int8 QDQ form."""
-    quantizer = StaticInt8(
-        n_calibration=64, method="minmax", percentile=99.99, exact=exact, max_drop=None
+def quantize(path: Path, out: Path, *, tie_free: bool = True) -> Path:
+    """Quantize a network to int8 QDQ form as `quantization=ptq_int8` does."""
+    options = yaml.safe_load(
+        (resource_folder("conf") / "quantization" / "ptq_int8.yaml").read_text()
     )
-    return quantizer.quantize(path, windows(path, 64, seed=2), out)
+    del options["_target_"]
+    options.update(n_calibration=64, tie_free=tie_free, max_drop=None)
+    return Path(StaticInt8(**options).quantize(path, windows(path, 64, seed=2), out))
 
 
 def compile_host(path: Path, folder: Path, *, allow_float_ops: int = 0) -> Compiled:

@@ -87,9 +87,7 @@ def test_null_stage_says_that_it_does_nothing(
 
 
 def test_int8_network_on_this_machine(tmp_path: Path) -> None:
-    onnx = nets.quantize(
-        ZOO["squeeze_excite"](tmp_path / "f.onnx"), tmp_path / "q.onnx", exact=True
-    )
+    onnx = nets.quantize(ZOO["squeeze_excite"](tmp_path / "f.onnx"), tmp_path / "q.onnx")
     report = _deployer(tmp_path).deploy(_bundle(onnx, tmp_path), _target("host"), tmp_path / "out")
     assert report.metrics["golden_equal"] == 1.0
     assert report.metrics["elapsed_us"] > 0
@@ -142,7 +140,7 @@ def test_guide_network_on_the_emulator_equals_onnx_runtime(
 @pytest.mark.usefixtures("need_device")
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_every_operator_on_the_emulator_equals_onnx_runtime(name: str, tmp_path: Path) -> None:
-    onnx = nets.quantize(ZOO[name](tmp_path / "f.onnx"), tmp_path / "q.onnx", exact=True)
+    onnx = nets.quantize(ZOO[name](tmp_path / "f.onnx"), tmp_path / "q.onnx")
     deployer = _deployer(tmp_path, limits={**OPTIONS["limits"], "instructions": 10})
     report = deployer.deploy(_bundle(onnx, tmp_path), _target("corstone300_m55"), tmp_path / "out")
     assert report.metrics["golden_equal"] == 1.0

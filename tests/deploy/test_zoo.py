@@ -14,7 +14,7 @@ N_WINDOWS = 40
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_int8_network_equals_onnx_runtime_bit_for_bit(name: str, tmp_path: Path) -> None:
     float_onnx = ZOO[name](tmp_path / "float.onnx")
-    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=True)
+    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx")
 
     compiled = nets.compile_host(onnx, tmp_path)
     x = nets.windows(onnx, N_WINDOWS)
@@ -47,7 +47,7 @@ def test_network_with_arbitrary_scales_differs_at_most_in_rare_last_bits(
     name: str, tmp_path: Path
 ) -> None:
     float_onnx = ZOO[name](tmp_path / "float.onnx")
-    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=False)
+    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", tie_free=False)
 
     compiled = nets.compile_host(onnx, tmp_path)
     x = nets.windows(onnx, 100)
@@ -62,7 +62,7 @@ def test_network_with_arbitrary_scales_differs_at_most_in_rare_last_bits(
 @pytest.mark.parametrize("name", ["silu", "gelu_spelt_out", "hard_swish", "leaky_relu"])
 def test_scalar_function_of_an_int8_network_is_one_table(name: str, tmp_path: Path) -> None:
     float_onnx = ZOO[name](tmp_path / "float.onnx")
-    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=True)
+    onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx")
 
     program = nets.compile_host(onnx, tmp_path).program
 
@@ -72,7 +72,7 @@ def test_scalar_function_of_an_int8_network_is_one_table(name: str, tmp_path: Pa
 
 def test_activation_after_convolution_costs_no_pass(tmp_path: Path) -> None:
     float_onnx = ZOO["clip"](tmp_path / "float.onnx")
-    int8_onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx", exact=True)
+    int8_onnx = nets.quantize(float_onnx, tmp_path / "int8.onnx")
     for path in (float_onnx, int8_onnx):
         steps = nets.compile_host(path, tmp_path).program.steps
         assert [step.kernel.name.split("_")[0] for step in steps] == [

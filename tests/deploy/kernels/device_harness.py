@@ -9,7 +9,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,12 @@ from ecgexp.deploy.kernels import Kernel
 
 M55 = SimpleNamespace(cpu="cortex-m55", isa="mve")
 _TICKS_PER_INSTRUCTION = 32.768
-_FLAGS = "-mcpu=cortex-m55 -mthumb -mfloat-abi=hard -O2 -ffreestanding -nostartfiles".split()
+_FLAGS = ["-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard", "-O2", "-ffreestanding"]
+_LINK = ["-nostartfiles", "-Wl,-z,noexecstack", "-lm", "-lc", "-lgcc"]
+_QEMU = [
+    *("qemu-system-arm", "-M", "mps3-an547", "-nographic", "-monitor", "none", "-serial", "none"),
+    *("-semihosting-config", "enable=on,target=native", "-icount", "shift=10"),
+]
 _HERE = Path(__file__).parent
 _GUARD = 32
 
@@ -53,15 +57,12 @@ def run_device(trials: list[Trial], keep: Path | None = None) -> list[Outcome]:
         (folder / "trials.c").write_text(_source(trials))
         sources = [folder / "kernels.o", folder / "trials.c", _HERE / "bare_metal.c"]
         elf = folder / "trials.elf"
+        script = _HERE / "bare_metal.ld"
         subprocess.run(
-            ["arm-none-eabi-gcc", *_FLAGS, "-T", _HERE / "bare_metal.ld", *sources]
-            + ["-lm", "-lc", "-lgcc", "-o", elf],
-            check=True,
+            ["arm-none-eabi-gcc", *_FLAGS, "-T", script, *sources, *_LINK, "-o", elf], check=True
         )
-        command = "qemu-system-arm -M mps3-an547 -nographic -monitor none -serial none".split()
-        command += "-semihosting-config enable=on,target=native -icount shift=10".split()
         log = subprocess.run(
-            [*command, "-kernel", elf], capture_output=True, text=True, timeout=300, check=False
+            [*_QEMU, "-kernel", elf], capture_output=True, text=True, timeout=300, check=False
         )
     text = log.stdout + log.stderr
     records = re.findall(r"trial (\d+) ticks (\d+) out ([0-9a-f]*)\n", text)
