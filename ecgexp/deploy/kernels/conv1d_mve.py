@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 _BLOCK = 4
 _LANES = 16
 _POSITIONS = 2
-_UNROLLED_CHUNKS = 16
+_UNROLLED_CHUNKS = 5
 _LOOP_CHUNKS = 4
 
 
@@ -106,7 +106,7 @@ class ChunkPlan:
         if runs.total <= _UNROLLED_CHUNKS:
             return cls(1, 0, 0, tuple(every), runs.total)
         slices = shape.group_in // _LANES
-        if shape.group_in % _LANES == 0 and shape.kernel <= _UNROLLED_CHUNKS:
+        if shape.group_in % _LANES == 0 and shape.kernel <= 16:
             taps = [(k * shape.dilation * shape.c_in, k * slices) for k in range(shape.kernel)]
             return cls(slices, _LANES, 1, tuple(taps), runs.total)
         if runs.count > 1:
@@ -374,5 +374,6 @@ class _Tile:
             inside = T.And(t >= 0, t < shape.length)
             left = T.min(i32(runs.size) - rest * _LANES, i32(_LANES))
             mask = helium.lanes_below(T.if_then_else(inside, left, i32(0)))
-        loaded = T.masked_load("int8x16", self.data, ramp(at, _LANES), mask)
+        # Bound first: inside a Select, TVM would take its own condition, lane by lane, for true.
+        loaded = T.Bind(T.masked_load("int8x16", self.data, ramp(at, _LANES), mask))
         return T.Select(mask, loaded, zero_point)
