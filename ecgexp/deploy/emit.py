@@ -18,7 +18,7 @@ from ecgexp.deploy.program import Buffer, Dtype, Program, Step, constant_bytes
 from ecgexp.errors import BuildError
 from ecgexp.target import Target
 
-_C_TYPE = {
+C_TYPE = {
     "int8": "int8_t",
     "int16": "int16_t",
     "int32": "int32_t",
@@ -201,15 +201,15 @@ def _write_metadata(library: ModelLibrary, program: Program, arena: Arena, name:
 def _header(program: Program, arena: Arena, name: str) -> Iterator[str]:
     y = program.output_qparams
     yield "#ifndef ECGEXP_MODEL_H\n#define ECGEXP_MODEL_H\n\n#include <stdint.h>\n\n"
-    yield f"typedef {_C_TYPE[program.input.dtype]} ecgexp_input_t;\n"
-    yield f"typedef {_C_TYPE[program.output.dtype]} ecgexp_output_t;\n\n"
+    yield f"typedef {C_TYPE[program.input.dtype]} ecgexp_input_t;\n"
+    yield f"typedef {C_TYPE[program.output.dtype]} ecgexp_output_t;\n\n"
     defines = {
         "MODEL_NAME": c_string(name),
         "INPUT_ELEMENTS": program.input.elements,
         "OUTPUT_ELEMENTS": program.output.elements,
         # C has no empty arrays: a network of one kernel still gets an arena.
         "ARENA_BYTES": max(16, arena.n_bytes),
-        "OUTPUT_SCALE": _float(1.0 if y is None else y.scale),
+        "OUTPUT_SCALE": float_literal(1.0 if y is None else y.scale),
         "OUTPUT_ZERO_POINT": 0 if y is None else f"({y.zero_point})",
         "OUTPUT_IS_FLOAT": int(y is None),
         "OUTPUT_IS_PROBABILITY": int(program.output_is_probability),
@@ -228,9 +228,9 @@ def _source(program: Program, arena: Arena, labels: tuple[str, ...]) -> Iterator
     yield '#define ECGEXP_WEIGHT __attribute__((section(".ecgexp.weights"), aligned(16)))\n\n'
     names = ", ".join(c_string(label) for label in labels)
     yield f"const char *const ecgexp_model_labels[ECGEXP_OUTPUT_ELEMENTS] = {{{names}}};\n\n"
-    yield from _prototypes(program.steps)
-    constants = _ConstantPool()
-    calls = [_call(program, arena, step, constants) for step in program.steps]
+    yield from prototypes(program.steps)
+    constants = ConstantPool()
+    calls = [call(program, arena, step, constants) for step in program.steps]
     yield from constants.definitions
     yield "\nint32_t ecgexp_model_run(const ecgexp_input_t *input, ecgexp_output_t *output,\n"
     yield "                         void *arena) {\n"
@@ -239,20 +239,21 @@ def _source(program: Program, arena: Arena, labels: tuple[str, ...]) -> Iterator
     yield "  return 0;\n}\n"
 
 
-def _prototypes(steps: Iterable[Step]) -> Iterator[str]:
+def prototypes(steps: Iterable[Step]) -> Iterator[str]:
+    """Declare the kernels, one line each."""
     seen = set()
     for step in steps:
         if step.symbol in seen:
             continue
         seen.add(step.symbol)
         types = [*(b.dtype for b in step.inputs), *(c.dtype.name for c in step.kernel.constants)]
-        parameters = [f"const {_C_TYPE[dtype]} *" for dtype in types]
-        parameters.append(f"{_C_TYPE[step.output.dtype]} *")
+        parameters = [f"const {C_TYPE[dtype]} *" for dtype in types]
+        parameters.append(f"{C_TYPE[step.output.dtype]} *")
         yield f"extern void {step.symbol}({', '.join(parameters)});\n"
     yield "\n"
 
 
-class _ConstantPool:
+class ConstantPool:
     """Constant arrays of the C file; equal ones are written once."""
 
     def __init__(self) -> None:
@@ -270,18 +271,19 @@ class _ConstantPool:
 
 def _definition(name: str, array: NDArray[Any]) -> str:
     dtype = array.dtype.name
-    write = _float if dtype == "float32" else str
+    write = float_literal if dtype == "float32" else str
     numbers = [write(number) for number in array.reshape(-1).tolist()]
     width = _PER_LINE[dtype]
     lines = [", ".join(numbers[i : i + width]) for i in range(0, len(numbers), width)]
     return (
-        f"static const {_C_TYPE[dtype]} {name}[{len(numbers)}] ECGEXP_WEIGHT = {{\n"
+        f"static const {C_TYPE[dtype]} {name}[{len(numbers)}] ECGEXP_WEIGHT = {{\n"
         + ",\n".join(lines)
         + "};\n"
     )
 
 
-def _call(program: Program, arena: Arena, step: Step, constants: _ConstantPool) -> str:
+def call(program: Program, arena: Arena, step: Step, constants: ConstantPool) -> str:
+    """Return the C statement that runs a step, between `input`, `output` and `base` (int8_t *)."""
     arguments = [_place(program, arena, buffer, is_read=True) for buffer in step.inputs]
     arguments += [constants.name(array) for array in step.kernel.constants]
     arguments.append(_place(program, arena, step.output, is_read=False))
@@ -298,10 +300,10 @@ def _place(program: Program, arena: Arena, buffer: Buffer, *, is_read: bool) -> 
     if buffer.dtype == "int8":
         return pointer
     constness = "const " if is_read else ""
-    return f"({constness}{_C_TYPE[buffer.dtype]} *)(void *)({pointer})"
+    return f"({constness}{C_TYPE[buffer.dtype]} *)(void *)({pointer})"
 
 
-def _float(number: float) -> str:
+def float_literal(number: float) -> str:
     """Write a float32 exactly."""
     single = np.float32(number)
     if not np.isfinite(single):
