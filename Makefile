@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export ECGEXP_HOME ?= $(CURDIR)/runs
 
-.PHONY: demo test lint types bench setup tools clean
+.PHONY: demo test lint types bench bench-device setup tools clean
 
 demo: setup
 	$(BIN)/ecgexp run
@@ -25,6 +25,9 @@ types: setup
 
 bench: setup
 	$(BIN)/python -m tests.bench
+
+bench-device: setup
+	$(BIN)/python -m tests.bench.device
 
 setup: tools $(STAMP)
 
