@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import inspect
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,9 @@ from ecgexp.deploy.nothing import NoDeploy
 from ecgexp.errors import BuildError, ConfigError
 from ecgexp.quantization.bundle import bundle_from_onnx
 from ecgexp.resources import resource_folder
-from ecgexp.target import Target
 from tests import networks
 from tests.deploy import nets
+from tests.deploy.conftest import load_target
 from tests.deploy.zoo import ZOO
 
 OPTIONS: dict[str, Any] = {
@@ -30,21 +29,6 @@ OPTIONS: dict[str, Any] = {
 
 def _deployer(tmp_path: Path, **changes: Any) -> Deployer:
     return Deployer(**{**OPTIONS, "cache_dir": str(tmp_path / "cache"), **changes})
-
-
-def _target(name: str, **changes: Any) -> Target:
-    path = resource_folder("conf") / "target" / f"{name}.yaml"
-    options = yaml.safe_load(path.read_text())
-    del options["_target_"]
-    return Target(**{**options, **changes})
-
-
-@pytest.fixture
-def need_device() -> None:
-    wanted = ("arm-none-eabi-gcc", "qemu-system-arm", "cmake", "make")
-    missing = [tool for tool in wanted if shutil.which(tool) is None]
-    if missing:
-        pytest.skip(f"not on PATH: {', '.join(missing)}")
 
 
 def _bundle(onnx: Path, tmp_path: Path, n_golden: int = 4) -> Any:
@@ -81,14 +65,16 @@ def test_null_stage_says_that_it_does_nothing(
 ) -> None:
     bundle = _bundle(ZOO["dense_only"](tmp_path / "f.onnx"), tmp_path)
     caplog.set_level("INFO")
-    assert NoDeploy(n_golden=4).deploy(bundle, _target("host"), tmp_path / "deploy") is None
+    assert NoDeploy(n_golden=4).deploy(bundle, load_target("host"), tmp_path / "deploy") is None
     assert "deploy=none" in caplog.text
     assert not (tmp_path / "deploy").exists()
 
 
 def test_int8_network_on_this_machine(tmp_path: Path) -> None:
     onnx = nets.quantize(ZOO["squeeze_excite"](tmp_path / "f.onnx"), tmp_path / "q.onnx")
-    report = _deployer(tmp_path).deploy(_bundle(onnx, tmp_path), _target("host"), tmp_path / "out")
+    report = _deployer(tmp_path).deploy(
+        _bundle(onnx, tmp_path), load_target("host"), tmp_path / "out"
+    )
     assert report.metrics["golden_equal"] == 1.0
     assert report.metrics["elapsed_us"] > 0
     assert "instructions" not in report.metrics
@@ -98,11 +84,11 @@ def test_int8_network_on_this_machine(tmp_path: Path) -> None:
 
 
 def test_network_over_the_memory_fails_before_the_build(tmp_path: Path) -> None:
-    target = _target("corstone300_m55")
+    target = load_target("corstone300_m55")
     regions = {name: dict(region) for name, region in target.memory.items()}
     regions["ssram"]["size_bytes"] = 1024
     regions["sram"]["size_bytes"] = 1024
-    small = _target("corstone300_m55", memory=regions)
+    small = load_target("corstone300_m55", memory=regions)
     bundle = _bundle(ZOO["residual"](tmp_path / "f.onnx"), tmp_path)
     with pytest.raises(BuildError) as caught:
         _deployer(tmp_path).deploy(bundle, small, tmp_path / "out")
@@ -116,7 +102,7 @@ def test_broken_golden_file_is_named(tmp_path: Path) -> None:
     bundle = _bundle(ZOO["residual"](tmp_path / "f.onnx"), tmp_path)
     np.savez(bundle.golden, x=np.zeros((1, 1, 40), np.float32))
     with pytest.raises(BuildError, match=r"golden\.npz has no golden windows x and y"):
-        _deployer(tmp_path).deploy(bundle, _target("host"), tmp_path / "out")
+        _deployer(tmp_path).deploy(bundle, load_target("host"), tmp_path / "out")
 
 
 @pytest.mark.device
@@ -127,7 +113,7 @@ def test_guide_network_on_the_emulator_equals_onnx_runtime(
     make: Callable[[Path], Path], tmp_path: Path
 ) -> None:
     report = _deployer(tmp_path).deploy(
-        _bundle(make(tmp_path), tmp_path), _target("corstone300_m55"), tmp_path / "out"
+        _bundle(make(tmp_path), tmp_path), load_target("corstone300_m55"), tmp_path / "out"
     )
     assert report.metrics["golden_equal"] == 1.0
     assert report.metrics["macs"] == 763_952
@@ -142,7 +128,9 @@ def test_guide_network_on_the_emulator_equals_onnx_runtime(
 def test_every_operator_on_the_emulator_equals_onnx_runtime(name: str, tmp_path: Path) -> None:
     onnx = nets.quantize(ZOO[name](tmp_path / "f.onnx"), tmp_path / "q.onnx")
     deployer = _deployer(tmp_path, limits={**OPTIONS["limits"], "instructions": 10})
-    report = deployer.deploy(_bundle(onnx, tmp_path), _target("corstone300_m55"), tmp_path / "out")
+    report = deployer.deploy(
+        _bundle(onnx, tmp_path), load_target("corstone300_m55"), tmp_path / "out"
+    )
     assert report.metrics["golden_equal"] == 1.0
     (violation,) = report.limit_violations
     assert violation.endswith("exceeds deploy.limits.instructions=10")
