@@ -189,14 +189,14 @@ def _check_calibration(windows: NDArray[np.float32], float_onnx: Path) -> None:
 def _warn(silent: int, with_ties: int, n_windows: int) -> None:
     if silent:
         log.warning(
-            "%d rectifiers of the network gave only zeros on %d calibration windows: "
+            "rectifiers that gave only zeros on %d calibration windows: %d; "
             "their ranges are made up, the network may be badly trained",
-            silent,
             n_windows,
+            silent,
         )
     if with_ties:
         log.warning(
-            "%d requantization factors are too small to keep away from ties: "
+            "requantization factors too small to keep away from ties: %d; "
             "the device may differ from ONNX Runtime by one step there",
             with_ties,
         )
