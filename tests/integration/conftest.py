@@ -21,6 +21,8 @@ SMALL = (
     "dataset.windows_per_patient=4",
     "architecture=cnn_small",
     "trainer.progress=never",
+    "quantization.n_calibration=32",
+    "quantization.max_drop=null",
     "format=json",
 )
 
