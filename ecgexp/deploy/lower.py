@@ -13,8 +13,17 @@ from tvm import s_tir, tirx
 
 from ecgexp.errors import BuildError
 
-# Kernels unroll by hand where it pays; LLVM's full unrolling spills and bloats flash.
-_MVE_OPTIONS = ["-unroll-threshold-aggressive:uint=0", "-unroll-threshold-default:uint=0", "-disable-arm-loloops:bool=true"]
+# Kernels unroll by hand where it pays: full unrolling spills and bloats flash. A low-overhead loop
+# takes lr, one of the eight registers that a dot product can accumulate into; the copies that
+# follow cost more than the loop saves.
+_MVE_OPTIONS = [
+    "-unroll-threshold-aggressive:uint=0",
+    "-unroll-threshold-default:uint=0",
+    "-disable-arm-loloops:bool=true",
+]
+# TVM claims this alignment, in bits, for a buffer's first element. A model's input is the caller's
+# array, which has the alignment of its element and no more.
+_ALIGNMENT = {"vector-width": 8}
 
 
 class LoweringTarget(Protocol):
@@ -42,13 +51,15 @@ def llvm_target(target: LoweringTarget) -> Any:
                 "mtriple": "thumbv8.1m.main-none-eabi",
                 "mcpu": target.cpu,
                 "mfloat-abi": "hard",
-                "vector-width": 8,
+                **_ALIGNMENT,
                 "cl-opt": _MVE_OPTIONS,
             }
         )
     machine = platform.machine()
     if target.isa == "generic" and machine in ("x86_64", "aarch64"):
-        return tvm.target.Target({"kind": "llvm", "mtriple": f"{machine}-unknown-linux-gnu"})
+        return tvm.target.Target(
+            {"kind": "llvm", "mtriple": f"{machine}-unknown-linux-gnu", **_ALIGNMENT}
+        )
     raise BuildError(
         f"no code generator for cpu {target.cpu!r} with isa {target.isa!r} on {machine}: "
         "supported are cortex-m55 with mve, and the host with generic"
@@ -99,6 +110,24 @@ def lower_functions(funcs: Mapping[str, Any], target: LoweringTarget, folder: Pa
     content = path.read_bytes()
     path.unlink()
     return content
+
+
+def lower_to_loops(funcs: Mapping[str, Any]) -> dict[str, Any]:
+    """Lower PrimFuncs to loops over flat buffers, for a code generator of our own.
+
+    Args:
+        funcs: Symbol to PrimFunc over flat, static buffers, written for isa `generic`.
+
+    Returns:
+        Symbol to lowered PrimFunc.
+    """
+    portable = tvm.target.Target({"kind": "c"})
+    module = tvm.IRModule(
+        {name: func.with_attr("global_symbol", name) for name, func in funcs.items()}
+    )
+    with tvm.transform.PassContext(opt_level=3):
+        lowered = _lowering(portable)(module)
+    return {var.name_hint: func for var, func in lowered.functions.items()}
 
 
 def _lowering(llvm: Any) -> Any:

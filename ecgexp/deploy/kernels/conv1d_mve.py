@@ -223,7 +223,8 @@ class _Tile:
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
         size = self.shape.length * self.shape.c_in
-        if self.shape.c_in % 4 == 0 and self.shape.group_in % 4 == 0:
+        # A model's own input, which may lie at any byte, has one channel or one sample.
+        if self.shape.c_in % 4 == 0 and self.shape.group_in % 4 == 0 and self.shape.length > 1:
             self.words = T.decl_buffer((size // 4,), "int32", data=data.data, layout=None)
         inside = self.last - self.first
         with T.serial(self.shape.groups) as group:

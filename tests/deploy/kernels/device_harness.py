@@ -29,11 +29,15 @@ _GUARD = 32
 
 @dataclass(frozen=True)
 class Trial:
-    """One call: a kernel, its data inputs and what it must write."""
+    """One call: a kernel, its data inputs and what it must write.
+
+    `shift` bytes keep the data inputs from a 16-byte boundary.
+    """
 
     kernel: Kernel
     inputs: tuple[np.ndarray, ...]
     expected: np.ndarray
+    shift: int = 0
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,11 @@ def _source(trials: list[Trial]) -> str:
         names = []
         for j, array in enumerate([*trial.inputs, *trial.kernel.constants]):
             name = f"a{i}_{j}"
-            data = ",".join(str(b) for b in np.ascontiguousarray(array).tobytes())
+            shift = trial.shift if j < len(trial.inputs) else 0
+            raw = bytes(shift) + np.ascontiguousarray(array).tobytes()
+            data = ",".join(str(b) for b in raw)
             lines.append(f"_Alignas(16) static const uint8_t {name}[] = {{{data}}};")
-            names.append(name)
+            names.append(f"{name} + {shift}")
         pointers = ", ".join(["const void *"] * len(names) + ["void *"])
         lines.append(f"extern void kernel{i}({pointers});")
         arguments = ", ".join([*names, "out"])

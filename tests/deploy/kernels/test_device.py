@@ -49,7 +49,9 @@ def check(trials: list[Trial], labels: list[str]) -> None:
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_random_convolutions_are_exact(depthwise: bool) -> None:
     cases = draw(conv_cases(depthwise=depthwise, max_channels=40), 30)
-    trials = [Trial(c.kernel_for("mve"), (c.arrays()[0],), c.expected()) for c in cases]
+    trials = [
+        Trial(c.kernel_for("mve"), (c.arrays()[0],), c.expected(), int(c.c_in == 1)) for c in cases
+    ]
     check(trials, [str(c) for c in cases])
 
 
@@ -59,7 +61,7 @@ def test_other_operators_equal_onnxruntime() -> None:
         *(binary_cases("add"), binary_cases("mul"), table_cases()),
     ]
     cases = [case for strategy in strategies for case in draw(strategy, 9)]
-    trials = [Trial(c.kernel("mve"), c.inputs, c.expected) for c in cases]
+    trials = [Trial(c.kernel("mve"), c.inputs, c.expected, 1) for c in cases]
     check(trials, [c.label for c in cases])
 
 
@@ -94,7 +96,7 @@ def _float_trial(case: ConvCase) -> Trial:
         y=None,
         clamp=(-1.0, np.inf),
     )
-    return Trial(kernel, (x,), np.maximum(expected, -1).astype(np.float32))
+    return Trial(kernel, (x,), np.maximum(expected, -1).astype(np.float32), 4)
 
 
 @pytest.mark.parametrize("depthwise", [False, True])
