@@ -20,7 +20,7 @@ def main(argv: list[str]) -> int:
     from ecgexp.tracking.server import server_command, wait_until_up
 
     address = run_list_url(job)
-    with subprocess.Popen(server_command(job.config)) as server:
+    with subprocess.Popen(server_command(job.config), stdout=sys.stderr) as server:
         try:
             wait_until_up(server, job.config)
             sys.stdout.write(f"{address}\n")
