@@ -138,6 +138,7 @@ def _stages(job: Job, experiment_run: Run) -> None:
     folder = experiment_run.folder
     seed_everything(config["seed"], workers=True, verbose=False)
     with experiment_run.stage("prepare"):
+        build(config["deploy"], path="deploy").check(build(config["target"], path="target"))
         data = build_data(config)
         data.prepare(progress=True)
     if not _is_done(experiment_run, "fit", folder / BEST):

@@ -27,6 +27,13 @@ class NoDeploy:
             raise ConfigError(f"deploy.n_golden={n_golden}: write 1 or more")
         self.n_golden = n_golden
 
+    def check(self, target: Target) -> None:
+        """Need no tool.
+
+        Args:
+            target: Where nothing will run.
+        """
+
     def deploy(self, bundle: Bundle, target: Target, folder: Path) -> None:
         """Log that nothing is deployed.
 
