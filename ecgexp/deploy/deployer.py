@@ -63,6 +63,20 @@ class Deployer:
         self.cache_dir = Path(cache_dir).expanduser()
         self.limits = dict(limits)
 
+    def check(self, target: Target) -> None:
+        """Check, before hours of training, that a deploy could build and run anything.
+
+        Args:
+            target: Where a network will run.
+
+        Raises:
+            BuildError: A compiler or build tool is missing.
+            RunnerError: The emulator or model is missing.
+        """
+        from ecgexp.deploy.preflight import require_tools
+
+        require_tools(target)
+
     def deploy(self, bundle: Bundle, target: Target, folder: Path) -> DeployReport:
         """Compile a bundle for a target, run its golden windows there, compare and report.
 
