@@ -32,6 +32,7 @@ from ecgexp.deploy.kernels.kernel import Kernel, QParams
 Array = np.ndarray[Any, Any]
 _LANES = 16
 _QUAD = 4
+_UNROLLED_ROWS = 4
 MAX_TAPS = _LANES
 
 
@@ -171,9 +172,17 @@ class _Loops:
                         self._scatter(row, helium.splat(T.int8(self.x.zero_point), _LANES))
 
     def _turn_inside(self, start: Any, channel: Any, width: int) -> None:
-        for row in range(self.rows):
-            t = start + i32(row * self.shape.dilation)
-            self._scatter(i32(row), self._load(t, channel, width))
+        def turn(row: Any) -> None:
+            t = start + row * i32(self.shape.dilation)
+            self._scatter(row, self._load(t, channel, width))
+
+        loops, rest = divmod(self.rows, _UNROLLED_ROWS)
+        if loops:
+            with T.serial(loops) as i:
+                for row in range(_UNROLLED_ROWS):
+                    turn(i * _UNROLLED_ROWS + row)
+        for row in range(self.rows - rest, self.rows):
+            turn(i32(row))
 
     def _load(self, t: Any, channel: Any, width: int) -> Any:
         index = ramp(t * self.shape.c_in + channel, _LANES)
