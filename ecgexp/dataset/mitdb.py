@@ -11,14 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgexp.dataset.datamodule import EcgDataModule
-from ecgexp.dataset.records import (
-    Annotations,
-    Header,
-    lead_position,
-    read_annotations,
-    read_header,
-    read_signal,
-)
+from ecgexp.dataset.header import Header, lead_position, read_header
+from ecgexp.dataset.records import Annotations, read_annotations, read_signal
 from ecgexp.dataset.source import Identity
 from ecgexp.dataset.windows import Plan, Split
 from ecgexp.errors import ConfigError, DataError
@@ -168,7 +162,7 @@ class MitdbSource:
         Raises:
             DataError: The signal cannot be used.
         """
-        return read_signal(read_header(self._folder(), record), self._lead)
+        return read_signal(read_header(self._folder(), record), (self._lead,))
 
     def _folder(self) -> Path:
         return find_folder(self._data_dir)

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgexp.dataset.header import Header
 from ecgexp.dataset.labels import LEFT_OUT, LabelMap
-from ecgexp.dataset.records import Annotations, Header
+from ecgexp.dataset.records import Annotations
 from ecgexp.dataset.splits import choose_patients, split_by_fraction
 from ecgexp.dataset.windows import Split, tile
 from ecgexp.errors import ConfigError

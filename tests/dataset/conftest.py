@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,8 +13,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
 import wfdb
+import yaml
 
+from ecgexp.config.build import build
+from ecgexp.config.compose import compose
+from ecgexp.config.validate import validate
 from ecgexp.dataset.mitdb import MitdbDataModule
 from ecgexp.dataset.synthetic import SyntheticDataModule
 from ecgexp.dataset.task import BeatTask, RhythmTask
@@ -201,3 +209,79 @@ def synthetic(tmp_path: Path, chain: Chain) -> Callable[..., SyntheticDataModule
         return SyntheticDataModule(**(values | changes))
 
     return make
+
+
+@pytest.fixture
+def option(tmp_path: Path) -> Callable[..., Any]:
+    """Build a data module from an option of the group `dataset`, as the command line does."""
+
+    def make(name: str, *overrides: str, data_dir: Path | None = None) -> Any:
+        chain = [text for text in overrides if text.startswith("preprocessing=")]
+        config = copy.deepcopy(composed(f"dataset={name}", *chain))
+        for override in overrides:
+            path, _, value = override.partition("=")
+            if path.startswith("dataset."):
+                set_leaf(config, path, yaml.safe_load(value))
+        return build(
+            config["dataset"],
+            path="dataset",
+            chain=build(config["preprocessing"], path="preprocessing"),
+            data_dir=tmp_path / "data" if data_dir is None else data_dir,
+            cache_dir=tmp_path / "cache",
+            seed=0,
+        )
+
+    return make
+
+
+@functools.cache
+def composed(*choices: str) -> dict[str, Any]:
+    """Compose and validate once: that takes longer than most tests."""
+    job = compose("config", list(choices))
+    validate(job)
+    return job.config
+
+
+def set_leaf(config: dict[str, Any], path: str, value: Any) -> None:
+    *folders, leaf = path.split(".")
+    for folder in folders:
+        config = config[folder]
+    assert leaf in config, path
+    config[leaf] = value
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Callable[[str], Path]:
+    """Return the folder that holds a data set's folder, or skip."""
+
+    def find(name: str) -> Path:
+        folder = os.environ.get("ECGEXP_DATA")
+        if not folder or not (Path(folder) / name).is_dir():
+            pytest.skip(f"ECGEXP_DATA does not hold {name}/")
+        return Path(folder)
+
+    return find
+
+
+def write_mat_record(
+    folder: Path,
+    name: str,
+    leads: Sequence[str],
+    counts: np.ndarray,
+    *,
+    fs: int,
+    comments: Sequence[str] = (),
+    checksums: Sequence[int] | None = None,
+) -> None:
+    """Write counts (lead, sample) as PhysioNet's challenges do: MATLAB 4, header with offset 24."""
+    folder.mkdir(parents=True, exist_ok=True)
+    counts = counts.astype("<i2")
+    scipy.io.savemat(folder / f"{name}.mat", {"val": counts}, format="4")
+    sums = checksums or [int(row.sum(dtype=np.int64)) & 0xFFFF for row in counts]
+    lines = [f"{name} {len(leads)} {fs} {counts.shape[1]} 05:05:15 1/05/2000 "]
+    lines += [
+        f"{name}.mat 16+24 1000/mV 16 0 {row[0]} {total} 0 {lead} "
+        for lead, row, total in zip(leads, counts, sums, strict=True)
+    ]
+    lines += [f"#{comment}" for comment in comments]
+    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")
