@@ -99,6 +99,11 @@ class EcgDataModule(pl.LightningDataModule):
         return fingerprint(self._source, self._chain)
 
     @property
+    def caveat(self) -> str:
+        """What a reader of the figures must know of the split; empty when it is clean."""
+        return self._windows().caveat
+
+    @property
     def class_counts(self) -> tuple[int, ...]:
         """Windows of each class in the training split."""
         counts = np.bincount(self.split("train").y, minlength=self.spec.n_classes)

@@ -36,8 +36,9 @@ def summarise(data: EcgDataModule) -> dict[str, Any]:
         data: Any data module; it is prepared when it is not yet.
 
     Returns:
-        `name`, `fingerprint`, `fs_hz`, `leads`, `n_samples`, `labels` and `splits`: per split
-        `records`, `patients` (sorted names), `windows` and `classes` (class name to windows).
+        `name`, `fingerprint`, `caveat` (what to know of the split), `fs_hz`, `leads`,
+        `n_samples`, `labels` and `splits`: per split `records`, `patients` (sorted
+        names), `windows` and `classes` (class name to windows).
     """
     spec = data.spec
     splits: dict[str, Any] = {}
@@ -55,6 +56,7 @@ def summarise(data: EcgDataModule) -> dict[str, Any]:
     return {
         "name": data.name,
         "fingerprint": data.fingerprint,
+        "caveat": data.caveat,
         **spec.to_dict(),
         "splits": splits,
     }

@@ -52,13 +52,14 @@ class LabelMap:
             )
 
     def encode(
-        self, symbols: Sequence[str], samples: NDArray[np.int64], *, record: str
+        self, symbols: Sequence[str], samples: NDArray[np.int64] | None, *, record: str
     ) -> NDArray[np.int64]:
         """Return the class of each symbol, `LEFT_OUT` where it makes none.
 
         Args:
             symbols: Annotation symbols (annotation,).
-            samples: Their places in the record (annotation,), for the message.
+            samples: Their places in the record (annotation,), for the message; None when they
+                are about the whole record.
             record: Name of the record, for the message.
 
         Raises:
@@ -68,10 +69,11 @@ class LabelMap:
         for name, members in self.classes.items():
             position = list(self.labels).index(name) if name in self.labels else LEFT_OUT
             number.update(dict.fromkeys(members, position))
-        for symbol, sample in zip(symbols, samples, strict=True):
+        for index, symbol in enumerate(symbols):
             if symbol not in number:
+                place = "" if samples is None else f", sample {samples[index]}"
                 raise DataError(
-                    f"record {record}, sample {sample}: the label map does not know the label "
+                    f"record {record}{place}: the label map does not know the label "
                     f"{symbol!r}; add it to a class of {self.key}.classes or to {self.key}.ignored"
                 )
         return np.array([number[symbol] for symbol in symbols], dtype=np.int64)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Split = Literal["train", "val", "test"]
+Fill = Literal["edge", "repeat"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -26,8 +27,12 @@ class Plan:
         splits: Split of each record.
         record: Index into `records` per window (window,).
         start: First sample of each window in its record, at `fs_hz` (window,). It may lie before
-            the record and the end behind it: the edge value is repeated there.
+            the record and the end behind it: `fill` says what stands there.
         y: Class of each window (window,).
+        fill: What stands outside of a record: its edge value, or the record over again.
+        caveat: What a reader of the figures must know of the split; empty when patients,
+            records and copies each lie on one side.
+        leaks: Whether the split is known to have the same signals on two sides.
     """
 
     fs_hz: float
@@ -40,6 +45,9 @@ class Plan:
     record: NDArray[np.int64]
     start: NDArray[np.int64]
     y: NDArray[np.int64]
+    fill: Fill = "edge"
+    caveat: str = ""
+    leaks: bool = False
 
     def split_of_window(self) -> NDArray[np.int64]:
         """Return the position in `SPLITS` of each window's split (window,)."""
@@ -75,18 +83,23 @@ class WindowSet:
         return len(self.y)
 
 
-def cut(x: NDArray[np.floating], first: NDArray[np.int64], length: int) -> NDArray[np.floating]:
-    """Cut windows out of one signal, repeating its edge values outside of it.
+def cut(
+    x: NDArray[np.floating], first: NDArray[np.int64], length: int, fill: Fill
+) -> NDArray[np.floating]:
+    """Cut windows out of one signal.
 
     Args:
         x: Signal (lead, sample).
         first: First sample of each window (window,); may be negative.
         length: Samples per window.
+        fill: What stands outside of the signal: its edge value, or the signal over again.
 
     Returns:
         Windows (window, lead, length).
     """
-    index = np.clip(first[:, None] + np.arange(length), 0, x.shape[-1] - 1)
+    index = first[:, None] + np.arange(length)
+    n_samples = x.shape[-1]
+    index = index % n_samples if fill == "repeat" else np.clip(index, 0, n_samples - 1)
     return x[:, index].transpose(1, 0, 2)
 
 
@@ -99,3 +112,24 @@ def tile(n_samples: int, length: int, stride: int) -> NDArray[np.int64]:
         stride: Samples from one window's start to the next.
     """
     return np.arange(0, n_samples - length + 1, stride, dtype=np.int64)
+
+
+def cover(n_samples: int, length: int, stride: int | None) -> NDArray[np.int64]:
+    """Return the first samples of the windows that stand for a whole recording.
+
+    A recording shorter than a window makes one that begins with it. Without a stride there is
+    one window, out of the middle; with one, the last window ends with the recording, so that
+    every sample is seen.
+
+    Args:
+        n_samples: Samples of the recording.
+        length: Samples per window.
+        stride: Samples from one window's start to the next; None for one window.
+    """
+    if n_samples <= length:
+        return np.zeros(1, dtype=np.int64)
+    if stride is None:
+        return np.array([(n_samples - length) // 2], dtype=np.int64)
+    starts = tile(n_samples, length, stride)
+    last = n_samples - length
+    return starts if starts[-1] == last else np.append(starts, last)

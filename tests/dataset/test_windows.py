@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ecgexp.dataset.header import Header
 from ecgexp.dataset.labels import LEFT_OUT, LabelMap
-from ecgexp.dataset.records import Annotations, Header
-from ecgexp.dataset.windows import Plan, cut, tile
+from ecgexp.dataset.records import Annotations
+from ecgexp.dataset.windows import Plan, cover, cut, tile
 from ecgexp.errors import ConfigError, DataError
 
 
@@ -21,9 +22,8 @@ def header(n_samples: int) -> Header:
         name="100",
         fs_hz=360.0,
         n_samples=n_samples,
-        leads=("MLII",),
-        units=("mV",),
-        checksums=(0,),
+        signals=(),
+        comments=(),
     )
 
 
@@ -37,8 +37,33 @@ def annotations(samples: list[int], symbols: str, notes: list[str] | None = None
 
 def test_cut_repeats_the_edges() -> None:
     x = np.arange(10.0)[None]
-    windows = cut(x, np.array([-2, 3, 8]), 4)
+    windows = cut(x, np.array([-2, 3, 8]), 4, "edge")
     assert windows[:, 0].tolist() == [[0, 0, 0, 1], [3, 4, 5, 6], [8, 9, 9, 9]]
+
+
+def test_cut_repeats_the_signal() -> None:
+    x = np.arange(3.0)[None]
+    assert cut(x, np.array([0, 1]), 7, "repeat")[:, 0].tolist() == [
+        [0, 1, 2, 0, 1, 2, 0],
+        [1, 2, 0, 1, 2, 0, 1],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "stride", "starts"),
+    [
+        (100, None, [35]),
+        (30, None, [0]),
+        (12, None, [0]),
+        (12, 5, [0]),
+        (90, 30, [0, 30, 60]),
+        (100, 30, [0, 30, 60, 70]),
+    ],
+)
+def test_cover_sees_the_whole_recording(
+    n_samples: int, stride: int | None, starts: list[int]
+) -> None:
+    assert cover(n_samples, 30, stride).tolist() == starts
 
 
 def test_tile_stays_inside() -> None:

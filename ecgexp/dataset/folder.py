@@ -1,0 +1,192 @@
+"""A folder of recordings, each with labels, a patient and perhaps a fold."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.dataset.lookup import Found, Lookup
+from ecgexp.dataset.reader import Entry, Reader
+from ecgexp.dataset.source import Identity
+from ecgexp.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """One recording and what is known of it.
+
+    Attributes:
+        entry: Name, file, rate and length.
+        labels: What the data set says it shows.
+        patient: Whose it is.
+        fold: Fold that the data set gives it, None without.
+    """
+
+    entry: Entry
+    labels: tuple[str, ...]
+    patient: str
+    fold: int | None
+
+
+class RecordingFolder:
+    """Files that a glob finds in the first of some places, and the lookups that describe them."""
+
+    def __init__(  # noqa: PLR0913 - one argument per key of the config option
+        self,
+        *,
+        name: str,
+        places: Sequence[str],
+        glob: str,
+        reader: Reader,
+        labels: Lookup,
+        patients: Lookup | None,
+        folds: Lookup | None,
+        left_out: Sequence[str],
+        data_dir: Path | None,
+    ) -> None:
+        """Keep the parameters; files are looked at later.
+
+        Args:
+            name: A word for messages and the cache folder.
+            places: Folders below `paths.data` that may hold the recordings, best first; `.` for
+                `paths.data` itself.
+            glob: What finds recordings below the place, for example `**/*.hea`.
+            reader: File format.
+            labels: Finds the labels.
+            patients: Finds the patient; null when every recording is of another patient.
+            folds: Finds the official fold, counted from 1; null without.
+            left_out: Names of recordings to leave out: stems, or paths without extension.
+            data_dir: `paths.data`.
+        """
+        self.name = name
+        self._places = tuple(places)
+        self._glob = glob
+        self._reader = reader
+        self._labels = labels
+        self._patients = patients
+        self._folds = folds
+        self._left_out = frozenset(str(item) for item in left_out)
+        self._data_dir = None if data_dir is None else Path(data_dir).expanduser()
+
+    def identity(self) -> Identity:
+        """Hash text files; signal files are represented by size and time of change.
+
+        Raises:
+            DataError: The folder or a file is missing.
+        """
+        root, paths = self._paths()
+        files: dict[str, Any] = {}
+        stamp: dict[str, Any] = {}
+        lookups = [item for item in (self._labels, self._patients, self._folds) if item]
+        texts = [path for lookup in lookups for path in lookup.files(root)]
+        for path in paths:
+            headers, signals = self._reader.files(path)
+            texts += headers
+            for signal in signals:
+                try:
+                    status = signal.stat()
+                except OSError as error:
+                    raise DataError(
+                        f"{signal} is missing, though {path.name} is there; complete the folder "
+                        "or add the recording to dataset.recordings.left_out"
+                    ) from error
+                where = str(signal.relative_to(root))
+                files[where], stamp[where] = status.st_size, status.st_mtime_ns
+        for path in dict.fromkeys(texts):
+            where = Path(os.path.relpath(path, root)).as_posix()
+            files[where] = hashlib.sha256(path.read_bytes()).hexdigest()
+        return Identity(content={**self.describe(), "files": files}, stamp=stamp)
+
+    def describe(self) -> dict[str, Any]:
+        """Return every parameter that decides what is read, as plain containers."""
+        lookups = {"labels": self._labels, "patients": self._patients, "folds": self._folds}
+        return {
+            "name": self.name,
+            "glob": self._glob,
+            "reader": self._reader.describe(),
+            "left_out": sorted(self._left_out),
+            **{key: item.describe() if item else None for key, item in lookups.items()},
+        }
+
+    def recordings(self) -> list[Recording]:
+        """Look at every recording.
+
+        Raises:
+            DataError: A recording, label or table cannot be used.
+        """
+        root, paths = self._paths()
+        keys = [_key(path, root) for path in paths]
+        repeated = Counter(path.stem for path in paths)
+        entries = [
+            self._reader.look(path, path.stem if repeated[path.stem] == 1 else key, key)
+            for path, key in zip(paths, keys, strict=True)
+        ]
+        labels = self._labels.find(root, entries, self._left_out)
+        patients: Found = tuple((entry.name,) for entry in entries)
+        if self._patients is not None:
+            patients = self._patients.find(root, entries, self._left_out)
+        folds = [None] * len(entries) if self._folds is None else self._numbers(root, entries)
+        return [
+            Recording(entry=entry, labels=label, patient=patient[0], fold=fold)
+            for entry, label, patient, fold in zip(entries, labels, patients, folds, strict=True)
+        ]
+
+    def digest(self, recording: Recording) -> bytes:
+        """Identify the samples of a recording."""
+        return self._reader.digest(recording.entry)
+
+    def signal(self, recording: Recording, leads: tuple[str, ...]) -> NDArray[np.float32]:
+        """Read leads (lead, sample) in mV.
+
+        Raises:
+            DataError: The signal cannot be used.
+        """
+        return self._reader.read(recording.entry, leads)
+
+    def _numbers(self, root: Path, entries: Sequence[Entry]) -> list[int | None]:
+        if self._folds is None:
+            return []
+        found = self._folds.find(root, entries, self._left_out)
+        wrong = [text[0] for text in found if not text[0].isdigit()]
+        if wrong:
+            raise DataError(f"{self.name}: official fold {wrong[0]!r} is no whole number")
+        return [int(text[0]) for text in found]
+
+    def _paths(self) -> tuple[Path, list[Path]]:
+        remedy = (
+            f"point paths.data (ECGEXP_DATA) to the folder that holds {self._places[0]}/, or "
+            "change dataset.recordings.places and glob"
+        )
+        if self._data_dir is None:
+            raise DataError(f"{self.name} needs recordings, but paths.data is not set; {remedy}")
+        places = [self._data_dir / place for place in self._places]
+        for root in places:
+            paths = sorted(root.glob(self._glob)) if root.is_dir() else []
+            kept = [path for path in paths if not self._left_out & {path.stem, _key(path, root)}]
+            if kept:
+                self._check_left_out(root, paths)
+                return root, kept
+        raise DataError(
+            f"{self.name}: no recording ({self._glob}) in {', '.join(map(str, places))}; {remedy}"
+        )
+
+    def _check_left_out(self, root: Path, paths: list[Path]) -> None:
+        known = {name for path in paths for name in (path.stem, _key(path, root))}
+        unknown = sorted(self._left_out - known)
+        if unknown:
+            raise DataError(
+                f"dataset.recordings.left_out: {unknown[0]} is not in {root}; take it out of the "
+                "list"
+            )
+
+
+def _key(path: Path, root: Path) -> str:
+    return path.relative_to(root).with_suffix("").as_posix()
