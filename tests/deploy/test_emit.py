@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ecgexp.deploy import emit
 from ecgexp.deploy.emit import c_string
 from ecgexp.deploy.object_file import code_bytes
 from ecgexp.errors import BuildError
@@ -106,3 +107,28 @@ def test_windows_of_another_size_are_refused(tmp_path: Path) -> None:
     library = nets.compile_host(ZOO["residual"](tmp_path / "f.onnx"), tmp_path).library
     with pytest.raises(BuildError, match=r"shape \(1, 39\) do not fit the network's 40 inputs"):
         library.quantise_inputs(np.zeros((2, 1, 39), np.float32))
+
+
+def test_large_constants_are_packed_and_still_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emit, "PACKED_BYTES", 50)
+    path = ZOO["conv_strided"](tmp_path / "f.onnx")
+    for onnx in (path, nets.quantize(path, tmp_path / "q.onnx")):
+        compiled = nets.compile_host(onnx, tmp_path)
+        assert "uint64_t words[" in compiled.library.sources[0].read_text()
+        x = nets.windows(onnx, 8)
+        computed, expected = nets.run_host(compiled, x, tmp_path), nets.reference(onnx, x)
+        np.testing.assert_allclose(computed, expected, atol=1e-5 * np.max(np.abs(expected)))
+
+
+def test_constant_that_is_not_finite_is_refused(tmp_path: Path) -> None:
+    net = Net()
+    flat = net.op("ReduceMean", net.conv("x", 1, 4, 3), net.const([2], np.int64), keepdims=0)
+    weight = np.ones((3, 4))
+    weight[1, 2] = np.inf
+    y = net.op("Gemm", flat, net.const(weight), net.weight(3), transB=1)
+    path = net.save(y, 3, tmp_path / "n.onnx")
+    with pytest.raises(BuildError, match="not finite: repair its weights"):
+        nets.compile_host(path, tmp_path)
+    assert not (tmp_path / "library.part").exists()

@@ -148,3 +148,12 @@ def test_network_that_does_nothing_is_refused(tmp_path: Path) -> None:
     path = net.save(net.op("Identity", "x"), 20, tmp_path / "n.onnx", input_shape=[1, 20])
     with pytest.raises(BuildError, match="computes nothing"):
         nets.compile_host(path, tmp_path)
+
+
+def test_softmax_with_a_quantized_answer(tmp_path: Path) -> None:
+    onnx_path = _quantize(ZOO["softmax"](tmp_path / "float.onnx"), tmp_path / "int8.onnx")
+    program = nets.compile_host(onnx_path, tmp_path).program
+    assert program.output_is_probability
+    assert program.output.dtype == "int8"
+    assert program.float_ops == ()
+    assert _compare(onnx_path, tmp_path) > 0.98
