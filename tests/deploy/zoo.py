@@ -219,6 +219,42 @@ def softmax(path: Path) -> Path:
     return net.save(x, N_CLASSES, path)
 
 
+def pad_then_pool(path: Path) -> Path:
+    """Padding that no convolution takes in: it has to be laid out in memory."""
+    net = Net(leads=2)
+    x = net.conv("x", 2, 8, 5, pads=[2, 2])
+    x = net.op("Pad", x, net.const([0, 0, 1, 0, 0, 2], np.int64), net.const(0.25))
+    x = net.op("AveragePool", x, kernel_shape=[3], strides=[2])
+    x = net.op("Pad", x, net.const([0, 0, 3, 0, 0, 0], np.int64))
+    return _flat_head(net, net.op("MaxPool", x, kernel_shape=[2], strides=[2]), 8, 12, path)
+
+
+def scalar_arithmetic(path: Path) -> Path:
+    net = Net()
+    x = net.op("Relu", net.conv("x", 1, 8, 5, pads=[2, 2]))
+    x = net.op("Sub", net.op("Mul", x, net.const(1.7)), net.const(0.3))
+    x = net.op("Add", net.const(0.1), net.op("Div", x, net.const(3.0)))
+    return _head(net, net.conv(x, 8, 8, 3), 8, path)
+
+
+def max_of_a_bent_function(path: Path) -> Path:
+    """A maximum over a function that is not monotone: its codes cannot be compared before it."""
+    net = Net()
+    x = net.conv("x", 1, 8, 5, pads=[2, 2])
+    x = net.op("Mul", x, net.op("Sigmoid", x))
+    x = net.op("MaxPool", x, kernel_shape=[2], strides=[2])
+    return _head(net, net.conv(x, 8, 8, 3), 8, path)
+
+
+def two_readers(path: Path) -> Path:
+    """One result read by several operators, as float sums and as table alike."""
+    net = Net()
+    x = net.conv("x", 1, 8, 5, pads=[2, 2])
+    total = net.op("Add", net.op("Relu", x), net.op("Tanh", x))
+    total = net.op("Add", total, x)
+    return _head(net, net.op("Mul", total, net.op("GlobalMaxPool", x)), 8, path)
+
+
 ZOO: dict[str, Callable[[Path], Path]] = {
     build.__name__: build
     for build in (
@@ -246,6 +282,10 @@ ZOO: dict[str, Callable[[Path], Path]] = {
         transposed_input,
         dense_only,
         softmax,
+        pad_then_pool,
+        scalar_arithmetic,
+        max_of_a_bent_function,
+        two_readers,
     )
 }
 ZOO["relu"] = _activation("Relu")
