@@ -36,6 +36,7 @@ _UNROLLED_CHUNKS = 12
 _LOOP_CHUNKS = 4
 _UNROLLED_TAPS = 16
 _SHARED_LOADS = 3.0
+_POINTED_CHUNKS = 8
 
 
 @dataclass(frozen=True)
@@ -328,18 +329,25 @@ class _Tile:
 
         def chunks(loop: Any) -> None:
             inputs: dict[int, Any] = {}
+            here = base + loop * self.plan.data_step
+            origin = self._origin(here)
+            streams = [
+                self._hidden((pair * self.plan.total + loop * len(self.plan.chunks)) * 8)
+                for pair, _ in members
+            ]
             for visit, (offset, index) in enumerate(self.plan.chunks):
                 taps = []
-                for pair, m in members:
-                    at = pair * self.plan.total + loop * len(self.plan.chunks) + visit
-                    words = self.weights[ramp((at * 2 + m) * 4, 4)]
+                for (_, m), stream in zip(members, streams, strict=True):
+                    words = self.weights[ramp(stream + i32((visit * 2 + m) * 4), 4)]
                     taps.append(T.Bind(T.reinterpret("int8x16", words)))
                 for j in range(len(positions)):
                     where = j * self.advance + offset
                     if where not in inputs:
-                        at = base + loop * self.plan.data_step + i32(where)
-                        value = self._border_load(start, at, loop, index) if border else None
-                        inputs[where] = T.Bind(self._load(at) if value is None else value)
+                        if border:
+                            value = self._border_load(start, here + i32(where), loop, index)
+                        else:
+                            value = self._load(origin, where)
+                        inputs[where] = T.Bind(value)
                     for n, weights in enumerate(taps):
                         slot = j * len(members) + n
                         store(acc, slot, helium.dot(acc[slot], inputs[where], weights))
@@ -350,18 +358,26 @@ class _Tile:
             with T.serial(self.plan.loops) as loop:
                 chunks(loop)
 
-    def _load(self, at: Any) -> Any:
+    def _hidden(self, index: Any) -> Any:
+        """Keep LLVM from giving every load of a long loop body a pointer of its own."""
+        hide = self.plan.loops > 1 and len(self.plan.chunks) > _POINTED_CHUNKS
+        return T.Bind(helium.opaque(index)) if hide else index
+
+    def _origin(self, base: Any) -> Any:
+        return self._hidden(base if self.words is None else T.floordiv(base, 4))
+
+    def _load(self, origin: Any, offset: int) -> Any:
         """Load 16 bytes; as words where rows are aligned, for the wider range of their offsets."""
         if self.words is None:
-            return self.data[ramp(at, _LANES)]
-        return T.reinterpret("int8x16", self.words[ramp(T.floordiv(at, 4), 4)])
+            return self.data[ramp(origin + i32(offset), _LANES)]
+        return T.reinterpret("int8x16", self.words[ramp(origin + i32(offset // 4), 4)])
 
     def _border_load(self, start: Any, at: Any, loop: Any, index: int) -> Any:
         """Load a chunk whose bytes before or after the input read as the zero point."""
         shape, runs = self.shape, self.runs
         whole = (index + 1) * _LANES <= runs.size
         if runs.count == 1 and self.plan.loops == 1 and whole and not any(shape.pads):
-            return self._load(at)
+            return self.data[ramp(at, _LANES)]
         zero_point = helium.splat(T.int8(self.x.zero_point), _LANES)
         chunk = loop * self.plan.weight_step + i32(index)
         if runs.count == 1:
