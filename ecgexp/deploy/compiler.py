@@ -7,11 +7,13 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from ecgexp.deploy.emit import ModelLibrary, write_library
 from ecgexp.deploy.graph import element_count
 from ecgexp.deploy.importer import import_onnx
 from ecgexp.deploy.integer import rewrite
+from ecgexp.deploy.kernels.kernel import Isa
 from ecgexp.deploy.memory import Arena, plan_arena
 from ecgexp.deploy.object_file import code_bytes
 from ecgexp.deploy.program import Program, constant_bytes
@@ -29,11 +31,13 @@ class Compiled:
         program: Its kernel calls.
         arena: Where its buffers lie.
         library: The files to link.
+        target: What it was compiled for, with one memory region for each kind of content.
     """
 
     program: Program
     arena: Arena
     library: ModelLibrary
+    target: Target
 
 
 def compile_network(
@@ -64,9 +68,9 @@ def compile_network(
         raise BuildError(
             f"{onnx}: the output {network.output_shape} does not fit {len(labels)} labels {labels}"
         )
-    program = rewrite(network, isa=target.isa, allow_float_ops=allow_float_ops)
+    program = rewrite(network, isa=kernel_isa(target), allow_float_ops=allow_float_ops)
     arena = plan_arena(program)
-    _require_fit(program, arena, target, code=0)
+    _settle(program, arena, target, code=0)
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -74,7 +78,7 @@ def compile_network(
             program, arena, name=name, labels=labels, target=target, folder=aside
         )
         code = sum(code_bytes(path) for path in library.objects)
-        _require_fit(program, arena, target, code=code)
+        settled = _settle(program, arena, target, code=code)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
@@ -90,13 +94,31 @@ def compile_network(
         code,
         arena.n_bytes,
     )
-    return Compiled(program=program, arena=arena, library=library.moved(folder))
+    return Compiled(program=program, arena=arena, library=library.moved(folder), target=settled)
 
 
-def _require_fit(program: Program, arena: Arena, target: Target, *, code: int) -> None:
-    borders = program.input.n_bytes + program.output.n_bytes
-    target.require_fit(
-        weight_bytes=constant_bytes(program),
-        arena_bytes=arena.n_bytes + borders,
-        code_bytes=code,
-    )
+def kernel_isa(target: Target) -> Isa:
+    """Return the kernels to use; cores that none were written for get the plain loops.
+
+    Args:
+        target: What to compile for.
+    """
+    written: dict[str, Isa] = {isa: isa for isa in get_args(Isa)}
+    if target.isa not in written:
+        log.info(
+            "target %s: no kernels are written for isa=%s, compiling the generic ones for %s",
+            target.name,
+            target.isa,
+            target.cpu,
+        )
+    return written.get(target.isa, "generic")
+
+
+def _settle(program: Program, arena: Arena, target: Target, *, code: int) -> Target:
+    sizes = {
+        "weight_bytes": constant_bytes(program),
+        "arena_bytes": arena.n_bytes + program.input.n_bytes + program.output.n_bytes,
+        "code_bytes": code,
+    }
+    target.require_fit(**sizes)
+    return target.settle(**sizes)

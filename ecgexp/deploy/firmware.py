@@ -25,6 +25,8 @@ from ecgexp.target import Target
 log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 180.0
+# GCC knows the Cortex-M85 since version 13; the firmware around the kernels runs the same on both.
+_COMPILER_CPU = {"cortex-m85": "cortex-m55"}
 _INPUT_TYPES = {"int8_t": "int8", "float": "float32"}
 _NOT_FLASH = frozenset({".bss", ".tbss", ".stack", ".ecgexp.arena", ".ecgexp.golden"})
 _RAM = frozenset({".data", ".bss", ".tdata", ".tbss", ".ecgexp.arena"})
@@ -132,7 +134,7 @@ def build_commands(
         f"-DCMAKE_TOOLCHAIN_FILE={source / 'cmake' / toolchain}.cmake",
         "-DCMAKE_BUILD_TYPE=",
         f"-DECGEXP_PORT={target.port}",
-        f"-DECGEXP_CPU={'' if target.on_host else target.cpu}",
+        f"-DECGEXP_CPU={'' if target.on_host else _COMPILER_CPU.get(target.cpu, target.cpu)}",
         f"-DECGEXP_FLOAT_ABI={target.float_abi}",
         f"-DECGEXP_MODEL={library_folder.resolve()}",
         f"-DECGEXP_WINDOWS={n_windows}",

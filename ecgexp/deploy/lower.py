@@ -24,6 +24,13 @@ _MVE_OPTIONS = [
 # TVM claims this alignment, in bits, for a buffer's first element. A model's input is the caller's
 # array, which has the alignment of its element and no more.
 _ALIGNMENT = {"vector-width": 8}
+_TRIPLES = {
+    "cortex-m4": "thumbv7em-none-eabi",
+    "cortex-m7": "thumbv7em-none-eabi",
+    "cortex-m33": "thumbv8m.main-none-eabi",
+    "cortex-m55": "thumbv8.1m.main-none-eabi",
+    "cortex-m85": "thumbv8.1m.main-none-eabi",
+}
 
 
 class LoweringTarget(Protocol):
@@ -35,7 +42,7 @@ class LoweringTarget(Protocol):
 
     @property
     def isa(self) -> str:
-        """`mve` or `generic`."""
+        """`mve`, `dsp` or `generic`."""
 
 
 def llvm_target(target: LoweringTarget) -> Any:
@@ -44,15 +51,15 @@ def llvm_target(target: LoweringTarget) -> Any:
     Raises:
         BuildError: No code generator options are known for the target.
     """
-    if target.isa == "mve" and target.cpu == "cortex-m55":
+    if target.cpu in _TRIPLES:
         return tvm.target.Target(
             {
                 "kind": "llvm",
-                "mtriple": "thumbv8.1m.main-none-eabi",
+                "mtriple": _TRIPLES[target.cpu],
                 "mcpu": target.cpu,
                 "mfloat-abi": "hard",
                 **_ALIGNMENT,
-                "cl-opt": _MVE_OPTIONS,
+                **({"cl-opt": _MVE_OPTIONS} if target.isa == "mve" else {}),
             }
         )
     machine = platform.machine()
@@ -62,7 +69,7 @@ def llvm_target(target: LoweringTarget) -> Any:
         )
     raise BuildError(
         f"no code generator for cpu {target.cpu!r} with isa {target.isa!r} on {machine}: "
-        "supported are cortex-m55 with mve, and the host with generic"
+        f"supported are {', '.join(_TRIPLES)}, and the host with generic"
     )
 
 

@@ -29,14 +29,14 @@ class Evidence:
     Attributes:
         compiled: The compiled network.
         firmware: The image.
-        run_log: What the target answered.
+        run_log: What the target answered; None where the image was only built.
         golden: Expected outputs (window, class) float32.
         target: Where it ran.
     """
 
     compiled: Compiled
     firmware: Firmware
-    run_log: RunLog
+    run_log: RunLog | None
     golden: NDArray[np.float32]
     target: Target
 
@@ -55,20 +55,21 @@ def write_report(
     Raises:
         RunnerError: The target answered another number of windows than it was given.
     """
-    records = evidence.run_log.records
-    if len(records) != len(evidence.golden):
-        raise RunnerError(
-            f"{evidence.target.name} answered {len(records)} of {len(evidence.golden)} windows: "
-            f"see {evidence.run_log.raw_log}"
+    run_log, target = evidence.run_log, evidence.target
+    tables: tuple[Path, ...] = ()
+    inferences: tuple[Inference, ...] = ()
+    if run_log is not None:
+        inferences = _judge_all(run_log, evidence)
+        tables = (
+            run_log.raw_log,
+            _write_inferences(folder / "inferences.csv", inferences),
+            _write_counts(folder / "counts.csv", inferences),
+            _write_profile(folder / "profile.csv", evidence, run_log),
         )
-    inferences = tuple(
-        _judge(record, expected, evidence)
-        for record, expected in zip(records, evidence.golden, strict=True)
-    )
     metrics = _metrics(evidence, inferences)
     return DeployReport(
-        target=evidence.target.name,
-        fidelity=evidence.target.fidelity,
+        target=target.name,
+        fidelity=target.fidelity,
         scheme=scheme,
         metrics=metrics,
         inferences=inferences,
@@ -78,10 +79,7 @@ def write_report(
             evidence.compiled.library.folder,
             evidence.firmware.elf,
             evidence.firmware.map,
-            evidence.run_log.raw_log,
-            _write_inferences(folder / "inferences.csv", inferences),
-            _write_counts(folder / "counts.csv", inferences),
-            _write_profile(folder / "profile.csv", evidence),
+            *tables,
         ),
     )
 
@@ -112,11 +110,26 @@ def violations(metrics: Mapping[str, float], limits: Mapping[str, float | None])
         for name, limit in limits.items()
         if limit is not None and metrics.get(name, 0.0) > limit
     ]
-    if metrics["golden_equal"] < 1.0:
+    if "golden_equal" not in metrics:
+        found.append("not run: no output was compared with ONNX Runtime")
+    elif metrics["golden_equal"] < 1.0:
         found.append(
             f"golden_equal {metrics['golden_equal']:.4f}: some outputs differ from ONNX Runtime"
         )
     return tuple(found)
+
+
+def _judge_all(run_log: RunLog, evidence: Evidence) -> tuple[Inference, ...]:
+    records = run_log.records
+    if len(records) != len(evidence.golden):
+        raise RunnerError(
+            f"{evidence.target.name} answered {len(records)} of {len(evidence.golden)} windows: "
+            f"see {run_log.raw_log}"
+        )
+    return tuple(
+        _judge(record, expected, evidence)
+        for record, expected in zip(records, evidence.golden, strict=True)
+    )
 
 
 def _judge(record: Record, expected: NDArray[np.float32], evidence: Evidence) -> Inference:
@@ -134,18 +147,20 @@ def _judge(record: Record, expected: NDArray[np.float32], evidence: Evidence) ->
 
 
 def _metrics(evidence: Evidence, inferences: Sequence[Inference]) -> dict[str, float]:
-    library, firmware, log = evidence.compiled.library, evidence.firmware, evidence.run_log
+    library, firmware = evidence.compiled.library, evidence.firmware
+    stack_bytes = None if evidence.run_log is None else evidence.run_log.stack_bytes
     metrics: dict[str, float] = {
         "macs": library.macs,
         "flash_bytes": firmware.flash_bytes,
-        "ram_bytes": firmware.total_ram_bytes(log.stack_bytes),
+        "ram_bytes": firmware.total_ram_bytes(stack_bytes),
         "arena_bytes": library.arena_bytes,
         "weight_bytes": library.weight_bytes,
         "float_ops": len(evidence.compiled.program.float_ops),
-        "golden_equal": float(np.mean([inference.equal for inference in inferences])),
     }
-    if log.stack_bytes is not None:
-        metrics["stack_bytes"] = log.stack_bytes
+    if inferences:
+        metrics["golden_equal"] = float(np.mean([inference.equal for inference in inferences]))
+    if stack_bytes is not None:
+        metrics["stack_bytes"] = stack_bytes
     for name in _COUNTS:
         counts = _counts(inferences, name)
         if counts:
@@ -178,12 +193,12 @@ def _write_counts(path: Path, inferences: Sequence[Inference]) -> Path:
     return _write_table(path, ("per_inference", "min", "median", "max"), rows)
 
 
-def _write_profile(path: Path, evidence: Evidence) -> Path:
+def _write_profile(path: Path, evidence: Evidence, run_log: RunLog) -> Path:
     """Write what each function cost per inference, with the operators it stands for."""
     steps = evidence.compiled.program.steps
-    n_windows = len(evidence.run_log.records)
+    n_windows = len(run_log.records)
     rows = []
-    for cost in evidence.run_log.profile:
+    for cost in run_log.profile:
         mine = [step for step in steps if step.symbol == cost.function]
         rows.append(
             (
@@ -191,7 +206,7 @@ def _write_profile(path: Path, evidence: Evidence) -> Path:
                 len(mine),
                 sum(step.kernel.macs for step in mine),
                 round(cost.instructions / n_windows),
-                round(cost.cycles_est / n_windows),
+                None if cost.cycles_est is None else round(cost.cycles_est / n_windows),
                 "; ".join(step.origin for step in mine),
             )
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
 
 from ecgexp.errors import ConfigError
 
 _ADDRESS_SPACE_BYTES = 1 << 32
+_MOST_USED_FIRST = ("data", "arena", "code", "weights")
+# The firmware around the network: its code with the C library's expf, its variables, alignment.
+_MARGIN_BYTES = 16384
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -93,12 +96,17 @@ def parse_regions(memory: Mapping[str, Mapping[str, int]]) -> tuple[MemoryRegion
     return tuple(regions)
 
 
-def parse_placement(placement: Mapping[str, str], regions: tuple[MemoryRegion, ...]) -> Placement:
-    """Check that every kind of content has a region that exists.
+def parse_placement(
+    placement: Mapping[str, str | Sequence[str]], regions: tuple[MemoryRegion, ...]
+) -> dict[str, tuple[str, ...]]:
+    """Check that every kind of content has regions that exist.
 
     Args:
-        placement: Kind of content to region name.
+        placement: Kind of content to a region name, or to several names, the preferred one first.
         regions: The regions there are.
+
+    Returns:
+        Kind of content to region names, the preferred one first.
 
     Raises:
         ConfigError: A kind is missing or unknown, or a region does not exist.
@@ -109,11 +117,43 @@ def parse_placement(placement: Mapping[str, str], regions: tuple[MemoryRegion, .
             f"target.placement has the keys {sorted(placement)}, but must have exactly "
             f"{', '.join(kinds)}"
         )
-    names = [region.name for region in regions]
-    for kind, name in placement.items():
-        if name not in names:
-            raise ConfigError(
-                f"target.placement.{kind} = {name!r} names no region of target.memory: "
-                f"use one of {', '.join(names) or '(there are none)'}"
-            )
-    return Placement(**dict(placement))
+    known = [region.name for region in regions]
+    choices = {}
+    for kind, wanted in placement.items():
+        names = (wanted,) if isinstance(wanted, str) else tuple(wanted)
+        for name in names or ("",):
+            if name not in known:
+                raise ConfigError(
+                    f"target.placement.{kind} = {name!r} names no region of target.memory: "
+                    f"use one of {', '.join(known) or '(there are none)'}"
+                )
+        choices[kind] = names
+    return choices
+
+
+def choose_regions(
+    choices: Mapping[str, tuple[str, ...]],
+    regions: tuple[MemoryRegion, ...],
+    wanted: Mapping[str, int],
+) -> dict[str, str]:
+    """Give each kind of content the first of its regions that still has room.
+
+    What is used most goes first: stack and variables, then the activations, which every layer
+    reads and writes, then the code, then the weights, each of which an inference reads about once.
+
+    Args:
+        choices: Kind of content to region names, the preferred one first.
+        regions: The regions there are.
+        wanted: Kind of content to bytes, without the golden inputs.
+
+    Returns:
+        Kind of content to region name; the last choice where none has room.
+    """
+    free = {region.name: region.size_bytes for region in regions}
+    chosen = {"golden": choices["golden"][0]}
+    for kind in _MOST_USED_FIRST:
+        names = choices[kind]
+        roomy = (name for name in names if wanted[kind] + _MARGIN_BYTES <= free[name])
+        chosen[kind] = next(roomy, names[-1])
+        free[chosen[kind]] -= wanted[kind] + _MARGIN_BYTES
+    return chosen

@@ -10,9 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.networks import guide_int8
-
 from tests.bench.figure import Figure
+from tests.networks import guide_int8
 
 
 def measure() -> list[Figure]:

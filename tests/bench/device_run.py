@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from tests import networks
 
 from ecgexp.config.build import build
 from ecgexp.config.compose import compose
 from ecgexp.deploy.runner.counting import read_regions
 from ecgexp.quantization.bundle import bundle_from_onnx
+from tests import networks
 from tests.bench.device_cases import Case
 
 N_GOLDEN = 4

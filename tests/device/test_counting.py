@@ -87,7 +87,7 @@ def test_blocks_are_summed_per_function(tmp_path: Path) -> None:
         )
     )
     symbols = "00000101 T conv\n00000120 t $d\n00000201 t dense\n00000300 d data\n"
-    costs = sum_by_function(path, symbols)
+    costs = sum_by_function(path, symbols, estimates_cycles=True)
     assert [(c.function, c.instructions, c.cycles_est) for c in costs] == [
         ("dense", 5, 50),
         ("conv", 11, 21),

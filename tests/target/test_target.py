@@ -54,11 +54,22 @@ def test_capacities_sum_the_regions_once() -> None:
     ("changes", "message"),
     [
         pytest.param(
-            {"cpu": "cortex-m7"},
-            "target.cpu = 'cortex-m7' is not supported: use one of cortex-m55, native",
+            {"cpu": "cortex-a53"},
+            "target.cpu = 'cortex-a53' is not supported: use one of cortex-m4, cortex-m7",
             id="cpu",
         ),
-        pytest.param({"runner": "jlink"}, "use one of qemu, fvp, host", id="runner"),
+        pytest.param(
+            {"cpu": "cortex-m7"},
+            "target.isa = 'mve' does not run on cpu cortex-m7: use one of dsp, generic",
+            id="isa",
+        ),
+        pytest.param(
+            {"triple": "thumbv7em-none-eabi"},
+            "does not fit cpu cortex-m55: use thumbv8.1m.main-none-eabi",
+            id="triple",
+        ),
+        pytest.param({"runner": "none"}, "`not-run` and runner=none belong", id="not-run"),
+        pytest.param({"runner": "jlink"}, "use one of qemu, fvp, host, none", id="runner"),
         pytest.param({"fidelity": "silicon"}, "target.fidelity = 'silicon'", id="fidelity"),
         pytest.param({"name": "my board"}, "target.name = 'my board' must be an id", id="name"),
         pytest.param({"machine": None}, "target.machine is empty", id="machine"),
@@ -108,7 +119,7 @@ def test_bad_values_are_refused_with_a_remedy(changes: dict[str, Any], message: 
 
 
 def test_helium_kernels_are_refused_on_the_host() -> None:
-    with pytest.raises(ConfigError, match="use generic on the host"):
+    with pytest.raises(ConfigError, match="does not run on cpu native: use one of generic"):
         _changed("host", isa="mve")
 
 
@@ -125,12 +136,39 @@ def test_a_network_that_does_not_fit_fails_with_sizes() -> None:
     assert "does not fit target corstone300_m55" in message
     assert "ssram has 2097152 bytes but needs 15489052 (weights 15489052)" in message
     assert "sram has 4194304 bytes but needs 5000000 (arena 5000000)" in message
+    assert "dtcm" not in message
     assert "cortex_m55_large" in message
 
 
 def test_the_large_target_takes_a_net_of_15_megabytes() -> None:
     large = Target(**_options("cortex_m55_large"))
     large.require_fit(weight_bytes=15_489_052, arena_bytes=1_228_800, code_bytes=26_260)
+
+
+def test_the_arena_takes_the_fast_memory_while_it_has_room() -> None:
+    board = Target(**_options("corstone300_m55"))
+    small = board.settle(weight_bytes=47_400, arena_bytes=20_000, code_bytes=30_000)
+    assert small.placement == {
+        "code": "itcm",
+        "weights": "ssram",
+        "data": "dtcm",
+        "arena": "dtcm",
+        "golden": "ddr",
+    }
+    room = 524_288 - 16_384 - 2 * 16_384  # the stack, and a margin for it and for the arena
+    for arena_bytes, region in ((room, "dtcm"), (room + 1, "sram"), (5_000_000, "sram")):
+        settled = board.settle(weight_bytes=0, arena_bytes=arena_bytes, code_bytes=0)
+        assert settled.placed.arena == region
+
+
+def test_what_is_used_most_is_placed_first() -> None:
+    anywhere = ["dtcm", "sram"]
+    placement = dict.fromkeys(("code", "weights", "data", "arena"), anywhere)
+    board = _changed("corstone300_m55", placement={**placement, "golden": "ddr"})
+    settled = board.settle(weight_bytes=400_000, arena_bytes=400_000, code_bytes=100_000)
+    assert settled.placed.data == settled.placed.arena == "dtcm"
+    assert settled.placed.code == settled.placed.weights == "sram"
+    assert board.flash_bytes == board.ram_bytes == 524_288 + 4_194_304
 
 
 def test_contents_of_one_region_are_added_up() -> None:

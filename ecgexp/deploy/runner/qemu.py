@@ -76,7 +76,7 @@ def run(
             answer,
             ticks=answer.ticks - report.overhead_ticks,
             instructions=count,
-            cycles_est=region.cycles_est,
+            cycles_est=region.cycles_est if target.estimates_cycles else None,
             mix=region.mix,
         )
         for answer, region, count in zip(report.answers, regions, counts, strict=True)
@@ -85,7 +85,11 @@ def run(
         records=records,
         stack_bytes=report.stack_bytes,
         raw_log=raw_log,
-        profile=sum_by_function(folder / _PROFILE, read_symbols(firmware.elf, folder)),
+        profile=sum_by_function(
+            folder / _PROFILE,
+            read_symbols(firmware.elf, folder),
+            estimates_cycles=target.estimates_cycles,
+        ),
     )
 
 

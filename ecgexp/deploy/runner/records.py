@@ -54,12 +54,12 @@ class FunctionCost:
     Attributes:
         function: Symbol.
         instructions: Executed instructions.
-        cycles_est: Estimated cycles.
+        cycles_est: Estimated cycles; None where no model describes the core.
     """
 
     function: str
     instructions: int
-    cycles_est: int
+    cycles_est: int | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

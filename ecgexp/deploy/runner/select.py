@@ -39,7 +39,7 @@ def runner_for(target: Target) -> Runner:
     """Return the runner of a target.
 
     Args:
-        target: Its `runner` decides.
+        target: Its `runner` decides; `none` has none.
     """
     runners: dict[str, Runner] = {"qemu": qemu.run, "fvp": fvp.run, "host": host.run}
     return runners[target.runner]

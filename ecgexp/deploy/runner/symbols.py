@@ -30,12 +30,15 @@ def parse_symbols(text: str) -> tuple[list[int], list[str]]:
     return addresses, [found[address] for address in addresses]
 
 
-def sum_by_function(profile: Path, nm_text: str) -> tuple[FunctionCost, ...]:
-    """Sum the plugin's blocks per function, most estimated cycles first.
+def sum_by_function(
+    profile: Path, nm_text: str, *, estimates_cycles: bool
+) -> tuple[FunctionCost, ...]:
+    """Sum the plugin's blocks per function, the most expensive first.
 
     Args:
         profile: JSON lines, one per block of instructions.
         nm_text: Output of `nm --numeric-sort` of the image.
+        estimates_cycles: Whether the cycle model describes the core.
     """
     addresses, names = parse_symbols(nm_text)
     instructions: dict[str, int] = defaultdict(int)
@@ -47,10 +50,16 @@ def sum_by_function(profile: Path, nm_text: str) -> tuple[FunctionCost, ...]:
         instructions[name] += block["instructions"]
         cycles[name] += block["cycles_est"]
     costs = [
-        FunctionCost(function=name, instructions=instructions[name], cycles_est=cycles[name])
+        FunctionCost(
+            function=name,
+            instructions=instructions[name],
+            cycles_est=cycles[name] if estimates_cycles else None,
+        )
         for name in instructions
     ]
-    return tuple(sorted(costs, key=lambda cost: (-cost.cycles_est, cost.function)))
+    return tuple(
+        sorted(costs, key=lambda cost: (-(cost.cycles_est or cost.instructions), cost.function))
+    )
 
 
 def read_symbols(elf: Path, folder: Path) -> str:

@@ -1,12 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Corstone SSE-300 as QEMU's mps3-an547 and Arm's FVP_Corstone_SSE-300 have it, secure state. */
+/* The six functions for Arm's boards: CMSDK UART, a free-running counter or the core's own. */
 #include "ecgexp/port.h"
 
-#include "registers.h"
+#include "board.h"
+#include "core.h"
 #include <stdbool.h>
 
-#define COUNTER_HZ   32000000u
-#define UART_DIVISOR 217u /* 25 MHz peripheral clock, 115200 baud */
+/* CMSDK APB UART */
+#define UART_DATA           REGISTER(BOARD_UART + 0x00u)
+#define UART_STATE          REGISTER(BOARD_UART + 0x04u)
+#define UART_CTRL           REGISTER(BOARD_UART + 0x08u)
+#define UART_BAUDDIV        REGISTER(BOARD_UART + 0x10u)
+#define UART_STATE_TX_FULL  (1u << 0)
+#define UART_STATE_RX_FULL  (1u << 1)
+#define UART_CTRL_TX_ENABLE (1u << 0)
+#define UART_CTRL_RX_ENABLE (1u << 1)
 
 #define SEMIHOSTING_EXIT_EXTENDED   0x20u
 #define SEMIHOSTING_APPLICATION_END 0x20026u
@@ -28,29 +36,19 @@ static bool cycle_counter_works(void) {
     return DWT_CYCCNT != before;
 }
 
-/* Without a loop, so that reading always costs the same: the half of the low word's range tells
- * which of the two high words belongs to it. */
-static uint64_t counter(void) {
-    const uint32_t before = COUNTER_HIGH;
-    const uint32_t low = COUNTER_LOW;
-    const uint32_t after = COUNTER_HIGH;
-    const uint32_t high = (low & 0x80000000u) != 0u ? before : after;
-    return ((uint64_t)high << 32) | low;
-}
-
 static uint64_t now(void) {
-    return cycles_count ? DWT_CYCCNT : counter();
+    return cycles_count ? DWT_CYCCNT : board_counter();
 }
 
 ecgexp_status ecgexp_port_init(ecgexp_port_info *info) {
-    UART_BAUDDIV = UART_DIVISOR;
+    UART_BAUDDIV = BOARD_UART_DIVISOR;
     UART_CTRL = UART_CTRL_TX_ENABLE | UART_CTRL_RX_ENABLE;
-    COUNTER_CONTROL = COUNTER_CONTROL_ENABLE;
+    board_counter_start();
     cycles_count = cycle_counter_works();
-    info->timer = cycles_count ? "cyccnt" : "system_counter";
-    info->ticks_hz = cycles_count ? 0u : COUNTER_HZ;
+    info->timer = cycles_count ? "cyccnt" : BOARD_COUNTER_NAME;
+    info->ticks_hz = cycles_count ? 0u : BOARD_COUNTER_HZ;
     info->warmup_runs = 0;
-    info->stack_low = ecgexp_stack_low;
+    info->stack_low = ecgexp_stack_low + STACK_GUARD_BYTES;
     info->stack_high = ecgexp_stack_high;
     const uint64_t before = now();
     for (volatile uint32_t i = 0; i < 16u; ++i) {
@@ -64,7 +62,8 @@ void ecgexp_port_timer_start(void) {
 
 uint64_t ecgexp_port_timer_read(void) {
     const uint64_t ticks = now() - start_ticks;
-    return cycles_count ? (uint32_t)ticks : ticks;
+    const bool wraps_at_32_bits = cycles_count || BOARD_COUNTER_BITS == 32;
+    return wraps_at_32_bits ? (uint32_t)ticks : ticks;
 }
 
 void ecgexp_port_putc(char c) {

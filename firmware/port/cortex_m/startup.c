@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Vector table, reset and the handler of all faults. */
+#include "core.h"
 #include "ecgexp/port.h"
 #include "ecgexp/protocol.h"
-#include "registers.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -50,13 +50,27 @@ int *__errno(void) {
     return &error;
 }
 
+#if __ARM_ARCH >= 8
+#define SET_STACK_LIMIT "ldr r0, =ecgexp_stack_low\n msr msplim, r0\n"
+#define STACK_OVERFLOWS SCB_CFSR_STKOF
+#define CCR_EXTRA       SCB_CCR_LOB
+static void guard_stack(void) {
+}
+#else
+#define SET_STACK_LIMIT ""
+#define STACK_OVERFLOWS SCB_CFSR_STACKING
+#define CCR_EXTRA       0u
+static void guard_stack(void) {
+    MPU_RBAR = (uint32_t)(uintptr_t)ecgexp_stack_low | MPU_RBAR_REGION_0;
+    MPU_RASR = MPU_RASR_1024_BYTES;
+    MPU_CTRL = MPU_CTRL_DEFAULT;
+}
+#endif
+
 /* Before C may touch a floating-point or vector register: coprocessor access. */
 __attribute__((naked)) _Noreturn void ecgexp_reset(void) {
     __asm__ volatile("ldr r0, =ecgexp_stack_high\n"
-                     "msr msp, r0\n"
-                     "ldr r0, =ecgexp_stack_low\n"
-                     "msr msplim, r0\n"
-                     "ldr r0, =0xE000ED88\n"
+                     "msr msp, r0\n" SET_STACK_LIMIT "ldr r0, =0xE000ED88\n"
                      "ldr r1, [r0]\n"
                      "orr r1, r1, #(0xF << 20)\n"
                      "str r1, [r0]\n"
@@ -69,7 +83,8 @@ _Noreturn void ecgexp_start(void) {
     memcpy(ecgexp_data_start, ecgexp_data_image, (size_t)(ecgexp_data_end - ecgexp_data_start));
     memset(ecgexp_bss_start, 0, (size_t)(ecgexp_bss_end - ecgexp_bss_start));
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
-    SCB_CCR |= SCB_CCR_DIV_0_TRP | SCB_CCR_LOB;
+    SCB_CCR |= SCB_CCR_DIV_0_TRP | CCR_EXTRA;
+    guard_stack();
     __asm__ volatile("dsb\nisb" ::: "memory");
     (void)main();
     ecgexp_port_halt(ECGEXP_ERROR_PORT);
@@ -88,7 +103,7 @@ __attribute__((naked)) void ecgexp_fault_entry(void) {
 }
 
 static const char *fault_name(uint32_t exception, uint32_t cfsr) {
-    if ((cfsr & SCB_CFSR_STKOF) != 0u) {
+    if ((cfsr & STACK_OVERFLOWS) != 0u) {
         return "stack_overflow";
     }
     switch (exception) {
