@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ecgexp.deploy.kernels.ir import Parameter, T, prim_func, store
+from ecgexp.deploy.kernels.ir import Parameter, T, i32, prim_func, ramp, store
 from ecgexp.deploy.kernels.kernel import Isa, Kernel, check_isa
+
+_VECTORS = {"int8": (16, 8, 4), "float32": (4,)}
 
 
 def build(*, isa: Isa, length: int, channels: tuple[int, ...], dtype: str) -> Kernel:
@@ -27,8 +29,13 @@ def build(*, isa: Isa, length: int, channels: tuple[int, ...], dtype: str) -> Ke
         out = buffers[-1]
         start = 0
         for data, width in zip(buffers[:-1], channels, strict=True):
-            with T.grid(length, width) as (t, c):
-                store(out, t * total + start + c, data[t * width + c])
+            lanes = next((n for n in _VECTORS[dtype] if n <= width), 1) if isa == "mve" else 1
+            with T.serial(length) as t:
+                for first, count in ((0, width // lanes), (width - lanes, int(width % lanes > 0))):
+                    with T.serial(count) as block:
+                        c = block * lanes + i32(first)
+                        values = data[_vector(t * width + c, lanes)]
+                        store(out, _vector(t * total + start + c, lanes), values)
             start += width
 
     parameters = [
@@ -42,3 +49,7 @@ def build(*, isa: Isa, length: int, channels: tuple[int, ...], dtype: str) -> Ke
 def build_copy(*, isa: Isa, n: int, dtype: str) -> Kernel:
     """Build out = data over n elements."""
     return build(isa=isa, length=1, channels=(n,), dtype=dtype)
+
+
+def _vector(base: Any, lanes: int) -> Any:
+    return ramp(base, lanes) if lanes > 1 else base
