@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from operators import binary_cases, dense_cases, mean_cases, pool_cases, table_cases
 from shapes import ConvCase, conv_cases
 
-from ecgexp.deploy.kernels import conv1d
+from ecgexp.deploy.kernels import (
+    QParams,
+    concat,
+    conv1d,
+    global_pool,
+    pad,
+    pool,
+    quantize,
+    softmax,
+    transpose,
+    unary,
+)
 
 pytestmark = [
     pytest.mark.device,
@@ -106,3 +117,65 @@ def test_random_float_convolutions_are_close(depthwise: bool) -> None:
     for case, trial, outcome in zip(cases, trials, run_device(trials), strict=True):
         np.testing.assert_allclose(outcome.out, trial.expected, atol=2e-5, err_msg=str(case))
         assert not outcome.overrun, case
+
+
+def test_layout_and_borders_are_exact() -> None:
+    rng = np.random.default_rng(5)
+    a, b = (rng.integers(-128, 128, (21, n)).astype(np.int8) for n in (19, 3))
+    real = rng.normal(0, 2, 70).astype(np.float32)
+    q = QParams(0.03, -7)
+    steps = np.rint(real / np.float32(q.scale)).astype(int) + q.zero_point
+    joined = concat.build(isa="mve", length=21, channels=(19, 3), dtype="int8")
+    padded = pad.build(
+        isa="mve",
+        length=21,
+        channels=19,
+        time_pads=(1, 2),
+        channel_pads=(0, 1),
+        value=-5,
+        dtype="int8",
+    )
+    turned = transpose.build(isa="mve", rows=21, cols=19, dtype="int8")
+    trials = [
+        Trial(joined, (a, b), np.hstack([a, b]), 1),
+        Trial(padded, (a,), np.pad(a, ((1, 2), (0, 1)), constant_values=-5), 1),
+        Trial(turned, (a,), np.ascontiguousarray(a.T), 1),
+        Trial(
+            quantize.build(isa="mve", n=70, y=q),
+            (real,),
+            np.clip(steps, -128, 127).astype(np.int8),
+            4,
+        ),
+    ]
+    check(trials, ["concat", "pad", "transpose", "quantize"])
+
+
+def test_float_operators_are_close() -> None:
+    x = np.random.default_rng(6).normal(0, 2, (30, 7)).astype(np.float32)
+    pairs = x.reshape(15, 2, 7).max(1)
+    biggest = pool.build(
+        isa="mve",
+        kind="max",
+        length=30,
+        channels=7,
+        kernel=2,
+        stride=2,
+        pads=(0, 0),
+        x=None,
+        y=None,
+        count_include_pad=False,
+    )
+    mean = global_pool.build(isa="mve", kind="avg", length=30, channels=7, x=None, y=None)
+    logits = x[0, :5]
+    exponents = np.exp(logits - logits.max())
+    sigmoid = unary.build(isa="mve", n=210, op="sigmoid")
+    trials = [
+        Trial(biggest, (x,), pairs, 4),
+        Trial(mean, (x,), x.mean(0), 4),
+        Trial(softmax.build(isa="mve", n=5), (logits,), exponents / exponents.sum(), 4),
+        Trial(sigmoid, (x,), 1 / (1 + np.exp(-x)), 4),
+    ]
+    for trial, outcome in zip(trials, run_device(trials), strict=True):
+        name = trial.kernel.name
+        np.testing.assert_allclose(outcome.out, trial.expected, rtol=1e-5, atol=1e-6, err_msg=name)
+        assert not outcome.overrun, name
