@@ -41,15 +41,15 @@ def build(
         Parameter("data", length * channels, dtype),
         Parameter("out", channels, dtype),
     ]
+    window = Window(length, channels, length, 1, (0, 0))
     if kind == "max":
-        window = Window(length, channels, length, 1, (0, 0))
         whole = pool_mve.max_body(window, dtype) if vector else None
         body = whole or _max_body(length, channels, dtype)
     elif x is None or y is None:
         whole = pool_mve.float_mean_body(length, channels) if vector else None
         body = whole or _float_mean_body(length, channels)
     elif vector and factor is not None:
-        body = pool_mve.mean_body(length, channels, x, y, factor)
+        body = pool_mve.mean_body(window, x, y, factor)
     else:
         body = _int8_mean_body(length, channels, x, y)
     return Kernel(name, prim_func(name, parameters, body), (), 0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from ecgexp.deploy.kernels import pool_mve
+from ecgexp.deploy.kernels import pool_mve, proof
 from ecgexp.deploy.kernels.ir import (
     T,
     constant_parameters,
@@ -61,6 +61,12 @@ def build(  # noqa: PLR0913
         return _max_kernel(isa, window, "float32" if x is None else "int8")
     if x is None or y is None:
         return _float_average(window, count_include_pad)
+    if isa == "mve" and channels >= 8 and not any(pads):
+        factor = proof.window_multiplier(x, y, kernel)
+        if factor is not None:
+            name = f"avg_pool_int8_{window.label}"
+            body = pool_mve.mean_body(window, x, y, factor)
+            return Kernel(name, prim_func(name, window.parameters("int8"), body), (), 0)
     return _int8_average(window, x, y, count_include_pad)
 
 

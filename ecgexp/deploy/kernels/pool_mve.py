@@ -57,29 +57,28 @@ def max_body(window: Window, dtype: str) -> Any:
     return body
 
 
-def mean_body(length: int, channels: int, x: QParams, y: QParams, factor: float) -> Any:
-    """Return the emitter of a mean over time of int8, for at least eight channels.
+def mean_body(window: Window, x: QParams, y: QParams, factor: float) -> Any:
+    """Return the emitter of int8 means over windows without padding, for eight channels or more.
 
     Args:
-        length: Samples.
-        channels: Channels.
+        window: Geometry.
         x: Quantization of the input.
         y: Quantization of the output.
         factor: Output steps per unit of the sum.
     """
-    lanes = 8
+    lanes, channels = 8, window.channels
 
-    def column(data: Any, out: Any, c: Any) -> None:
+    def column(data: Any, out: Any, p: Any, c: Any) -> None:
         sums = local(lanes, "int32")
         halves = [ramp(i32(0), 4), ramp(i32(4), 4)]
         for half in halves:
-            store(sums, half, helium.splat(i32(-length * x.zero_point), 4))
-        for first in range(0, length, _INT16_ROWS):
+            store(sums, half, helium.splat(i32(-window.kernel * x.zero_point), 4))
+        for first in range(0, window.kernel, _INT16_ROWS):
             partial = local(lanes, "int16")
             every = ramp(i32(0), lanes)
             store(partial, every, helium.splat(T.int16(0), lanes))
-            with T.serial(min(_INT16_ROWS, length - first)) as t:
-                row = data[ramp((t + i32(first)) * channels + c, lanes)]
+            with T.serial(min(_INT16_ROWS, window.kernel - first)) as k:
+                row = data[ramp((p * window.stride + k + i32(first)) * channels + c, lanes)]
                 store(partial, every, partial[every] + T.Cast("int16x8", row))
             narrow = T.Bind(partial[every])
             for top, half in enumerate(halves):
@@ -87,33 +86,36 @@ def mean_body(length: int, channels: int, x: QParams, y: QParams, factor: float)
         scale = helium.splat(f32(factor), 4)
         even, odd = (T.Cast("float32x4", sums[half]) * scale for half in halves)
         values = helium.quantize_pair(even, odd, y, (-128, 127))
-        store(out, ramp(c, lanes), values)
+        store(out, ramp(p * channels + c, lanes), values)
 
-    return _columns(channels, lanes, column)
+    return _columns(window.length_out, channels, lanes, column)
 
 
 def float_mean_body(length: int, channels: int) -> Any:
     """Return the emitter of a mean over time of float32, for at least four channels."""
     lanes = 4
 
-    def column(data: Any, out: Any, c: Any) -> None:
+    def column(data: Any, out: Any, _: Any, c: Any) -> None:
         acc, every = local(lanes, "float32"), ramp(i32(0), lanes)
         store(acc, every, helium.splat(f32(0.0), lanes))
         with T.serial(length) as t:
             store(acc, every, acc[every] + data[ramp(t * channels + c, lanes)])
         store(out, ramp(c, lanes), acc[every] * helium.splat(f32(1.0 / length), lanes))
 
-    return _columns(channels, lanes, column)
+    return _columns(1, channels, lanes, column)
 
 
-def _columns(channels: int, lanes: int, column: Callable[[Any, Any, Any], None]) -> Any:
-    """Return an emitter over vectors of channels; the last one overlaps the one before."""
+def _columns(
+    length: int, channels: int, lanes: int, column: Callable[[Any, Any, Any, Any], None]
+) -> Any:
+    """Return an emitter over positions and vectors of channels; the last vector overlaps."""
 
     def body(data: Any, out: Any) -> None:
         full, tail = divmod(channels, lanes)
-        with T.serial(full) as block:
-            column(data, out, block * lanes)
-        if tail:
-            column(data, out, i32(channels - lanes))
+        with T.serial(length) as p:
+            with T.serial(full) as block:
+                column(data, out, p, block * lanes)
+            if tail:
+                column(data, out, p, i32(channels - lanes))
 
     return body

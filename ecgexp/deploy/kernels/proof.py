@@ -97,10 +97,35 @@ def sum_reciprocal(a: QParams, b: QParams, y: QParams) -> float | None:
 
 def mean_multiplier(x: QParams, y: QParams, count: int) -> float | None:
     """Find k with round(sum * k) equal to round(sum * sx / count / sy) for every sum, or None."""
-    sums = np.arange(-255 * count, 255 * count + 1).astype(np.float32)
+    sums = _sums(x, count).astype(np.float32)
     real = sums * np.float32(x.scale) / np.float32(count)
     expected = steps(real / np.float32(y.scale), y)
     for k in nudged(x.scale / count / y.scale):
         if np.array_equal(steps(sums * k, y), expected):
             return float(k)
     return None
+
+
+def window_multiplier(x: QParams, y: QParams, count: int) -> float | None:
+    """Find k with round(sum * k) equal to a float32 mean taken in any order, or None.
+
+    The rounding errors of a float32 sum are bounded; k exists only where no sum lies so close to a
+    tie that they could turn it.
+    """
+    sums = _sums(x, count)
+    real = sums * np.float64(x.scale) / count / y.scale
+    largest = np.abs(real).max()
+    bound = (count + 3) * 2.0**-24 * largest
+    inside = np.abs(real + y.zero_point) < 129
+    if (np.abs(real - np.floor(real) - 0.5)[inside] <= bound).any():
+        return None
+    for k in nudged(x.scale / count / y.scale):
+        if np.array_equal(steps(sums.astype(np.float32) * k, y), steps(real, y)):
+            return float(k)
+    return None
+
+
+def _sums(x: QParams, count: int) -> Array:
+    """Return every sum of `count` dequantized values, in units of the step."""
+    sums: Array = np.arange((-128 - x.zero_point) * count, (127 - x.zero_point) * count + 1)
+    return sums

@@ -44,3 +44,11 @@ def test_no_multiplier_where_float_noise_decides_ties() -> None:
     # 0.1 + 0.1 over 0.2: half of all sums lie on a tie that rounding errors of float32 decide.
     tenth = QParams(0.1, 3)
     assert proof.sum_multipliers(tenth, QParams(0.1, -7), QParams(0.2, 1)) is None
+
+
+def test_window_multiplier_needs_distance_from_ties() -> None:
+    x = QParams(0.05, -9)
+    assert proof.window_multiplier(x, x, 2) is None
+    k = proof.window_multiplier(x, QParams(0.0317, 4), 3)
+    assert k is not None
+    assert abs(k - 0.05 / 3 / 0.0317) < 1e-6
