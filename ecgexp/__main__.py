@@ -13,6 +13,7 @@ from ecgexp.errors import EcgexpError
 VERBS = {
     "run": "train, quantize, compile and measure: one MLflow run (-m sweeps)",
     "deploy": "measure an old run, or any ONNX classifier, on a target",
+    "export": "write a C library of an old run, or any ONNX classifier, for other firmware",
     "select": "list the runs that meet a condition, Pareto front marked",
     "ui": "open MLflow on the store, at the experiment",
     "data": "download or inspect recordings",

@@ -13,6 +13,7 @@ from rich.table import Table
 from ecgexp.tracking import names
 
 if TYPE_CHECKING:
+    from ecgexp.deploy.export.exporter import Exported
     from ecgexp.pipeline import Outcome
     from ecgexp.selection import Row
     from ecgexp.types import DeployReport
@@ -146,6 +147,32 @@ def show_deploy(report: DeployReport, run_id: str, config: dict[str, Any]) -> No
     else:
         for path in report.artefacts:
             console.print(str(path), markup=False, soft_wrap=True)
+
+
+def show_export(exported: Exported, config: dict[str, Any]) -> None:
+    """Print sizes and places of an exported library."""
+    if config["format"] == "json":
+        show_json(
+            {
+                "folder": str(exported.folder),
+                "archive": str(exported.archive),
+                "archive_sha256": exported.archive_sha256,
+                "compiled_for": exported.compiled_for,
+                "n_golden": exported.n_golden,
+                "figures": exported.figures,
+            }
+        )
+        return
+    title = f"exported for {exported.compiled_for}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for key, value in exported.figures.items():
+        table.add_row(key, number(value, key))
+    console = _console()
+    console.print(table)
+    for path in (exported.folder, exported.archive):
+        console.print(str(path), markup=False, soft_wrap=True)
 
 
 def show_selection(rows: Sequence[Row], config: dict[str, Any], link: str) -> None:

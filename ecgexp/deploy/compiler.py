@@ -70,7 +70,7 @@ def compile_network(
         )
     program = rewrite(network, isa=kernel_isa(target), allow_float_ops=allow_float_ops)
     arena = plan_arena(program)
-    _settle(program, arena, target, code=0)
+    settle(program, arena, target, code=0)
     aside = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -78,7 +78,7 @@ def compile_network(
             program, arena, name=name, labels=labels, target=target, folder=aside
         )
         code = sum(code_bytes(path) for path in library.objects)
-        settled = _settle(program, arena, target, code=code)
+        settled = settle(program, arena, target, code=code)
         shutil.rmtree(folder, ignore_errors=True)
         aside.rename(folder)
     finally:
@@ -114,7 +114,18 @@ def kernel_isa(target: Target) -> Isa:
     return written.get(target.isa, "generic")
 
 
-def _settle(program: Program, arena: Arena, target: Target, *, code: int) -> Target:
+def settle(program: Program, arena: Arena, target: Target, *, code: int) -> Target:
+    """Check that a network fits, and give each kind of content one memory region.
+
+    Args:
+        program: The network.
+        arena: Places of its buffers.
+        target: What to compile for.
+        code: Bytes of compiled kernels; 0 before lowering.
+
+    Raises:
+        BuildError: Some region is too small.
+    """
     sizes = {
         "weight_bytes": constant_bytes(program),
         "arena_bytes": arena.n_bytes + program.input.n_bytes + program.output.n_bytes,

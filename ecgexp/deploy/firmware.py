@@ -134,12 +134,17 @@ def build_commands(
         f"-DCMAKE_TOOLCHAIN_FILE={source / 'cmake' / toolchain}.cmake",
         "-DCMAKE_BUILD_TYPE=",
         f"-DECGEXP_PORT={target.port}",
-        f"-DECGEXP_CPU={'' if target.on_host else _COMPILER_CPU.get(target.cpu, target.cpu)}",
+        f"-DECGEXP_CPU={'' if target.on_host else compiler_cpu(target)}",
         f"-DECGEXP_FLOAT_ABI={target.float_abi}",
         f"-DECGEXP_MODEL={library_folder.resolve()}",
         f"-DECGEXP_WINDOWS={n_windows}",
     ]
     return configure, ["cmake", "--build", str(tree), "--parallel", "2"]
+
+
+def compiler_cpu(target: Target) -> str:
+    """Return the core of a board as the C compiler calls it."""
+    return _COMPILER_CPU.get(target.cpu, target.cpu)
 
 
 def memory_script(target: Target) -> str:

@@ -1,0 +1,1 @@
+"""Write a compiled network as a library for somebody else's firmware project."""
