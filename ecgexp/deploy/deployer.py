@@ -8,9 +8,6 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ecgexp.errors import BuildError, ConfigError
 from ecgexp.target import Target
 from ecgexp.types import Bundle, DeployReport
@@ -94,12 +91,13 @@ class Deployer:
         # TVM takes seconds to import: only a deploy that happens pays for it.
         from ecgexp.deploy.compiler import compile_network
         from ecgexp.deploy.firmware import build
+        from ecgexp.deploy.golden import read_golden
         from ecgexp.deploy.report import Evidence, write_report
         from ecgexp.deploy.runner import runner_for
 
         started = time.perf_counter()
         log.info("deploying %s to %s", bundle.name, target.name)
-        x, y = self._golden(bundle)
+        golden = read_golden(bundle.golden, self.n_golden)
         compiled = compile_network(
             bundle.onnx,
             name=bundle.name,
@@ -108,7 +106,7 @@ class Deployer:
             allow_float_ops=self.allow_float_ops,
             folder=folder / "library",
         )
-        inputs = compiled.library.quantise_inputs(x)
+        inputs = compiled.library.quantise_inputs(golden.x)
         placed = compiled.target
         firmware = build(compiled.library.folder, inputs, placed, folder / "firmware")
         run_log = None
@@ -121,7 +119,7 @@ class Deployer:
                 cache_folder=self.cache_dir,
             )
         evidence = Evidence(
-            compiled=compiled, firmware=firmware, run_log=run_log, golden=y, target=placed
+            compiled=compiled, firmware=firmware, run_log=run_log, golden=golden, target=placed
         )
         report = write_report(evidence, bundle.scheme, self.limits, folder)
         log.info(
@@ -132,13 +130,3 @@ class Deployer:
             f"golden_equal {report.metrics['golden_equal']:.3f}" if run_log else "built, not run",
         )
         return report
-
-    def _golden(self, bundle: Bundle) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        try:
-            with np.load(bundle.golden) as arrays:
-                x, y = arrays["x"][: self.n_golden], arrays["y"][: self.n_golden]
-        except (OSError, KeyError, ValueError) as error:
-            raise BuildError(f"{bundle.golden} has no golden windows x and y: {error}") from error
-        if len(x) < self.n_golden:
-            log.info("the bundle has %d golden windows of %d wanted", len(x), self.n_golden)
-        return x.astype(np.float32), y.astype(np.float32)

@@ -17,7 +17,7 @@ from ecgexp.resources import resource_folder
 from tests import networks
 from tests.deploy import nets
 from tests.deploy.conftest import load_target
-from tests.deploy.zoo import ZOO
+from tests.deploy.zoo import ZOO, int8_with_ties
 
 OPTIONS: dict[str, Any] = {
     "n_golden": 4,
@@ -81,6 +81,14 @@ def test_int8_network_on_this_machine(tmp_path: Path) -> None:
     assert report.deployable
     assert all(path.exists() for path in report.artefacts)
     assert len(report.inferences) == 4
+
+
+def test_arbitrary_scales_agree_with_one_of_the_two_answers_of_onnx_runtime(tmp_path: Path) -> None:
+    bundle = _bundle(int8_with_ties(tmp_path / "q.onnx"), tmp_path, n_golden=40)
+    report = _deployer(tmp_path, n_golden=40).deploy(bundle, load_target("host"), tmp_path / "out")
+    assert report.metrics["golden_equal"] == 1.0
+    assert 0 < report.metrics["golden_as_written"] < 1
+    assert report.deployable
 
 
 def test_network_over_the_memory_fails_before_the_build(tmp_path: Path) -> None:

@@ -8,15 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ecgexp.deploy import report
-from ecgexp.deploy.report import Evidence, agrees, violations, write_report
+from ecgexp.deploy.golden import FLOAT_TOLERANCE, Golden, agrees, read_golden
+from ecgexp.deploy.report import Evidence, violations, write_report
 from ecgexp.deploy.runner import FunctionCost, Record, RunLog
 from ecgexp.errors import RunnerError
 
 NO_LIMITS = {"flash_bytes": None, "ram_bytes": None, "instructions": None}
 
 
-def _evidence(tmp_path: Path, outputs: list[list[int]], golden: list[list[float]]) -> Evidence:
+def _evidence(
+    tmp_path: Path,
+    outputs: list[list[int]],
+    golden: list[list[float]],
+    fused: list[list[float]] | None = None,
+) -> Evidence:
     def dequantise(codes: np.ndarray) -> np.ndarray:
         return codes.astype(np.float32) * np.float32(0.5)
 
@@ -60,7 +65,11 @@ def _evidence(tmp_path: Path, outputs: list[list[int]], golden: list[list[float]
         run_log=RunLog(
             records=records, stack_bytes=200, raw_log=tmp_path / "uart.log", profile=profile
         ),
-        golden=np.array(golden, np.float32),
+        golden=Golden(
+            x=np.zeros((len(golden), 1, 4), np.float32),
+            y=np.array(golden, np.float32),
+            y_fused=None if fused is None else np.array(fused, np.float32),
+        ),
         target=target,
     )
 
@@ -116,6 +125,31 @@ def test_one_wrong_bit_is_reported_and_not_deployable(tmp_path: Path) -> None:
     assert not result.deployable
 
 
+def test_either_answer_of_onnx_runtime_counts_and_the_second_is_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    rows = [[2, 4], [6, 9], [1, 2], [5, 5]]
+    written = [[1, 2], [3, 4], [0.5, 1], [0, 0]]
+    fused = [[1, 2.5], [3, 4.5], [0.5, 1], [1, 1]]
+    result = write_report(
+        _evidence(tmp_path, rows, written, fused), "ptq_int8", NO_LIMITS, tmp_path
+    )
+    assert [inference.equal for inference in result.inferences] == [True, True, True, False]
+    assert result.metrics["golden_equal"] == 0.75
+    assert result.metrics["golden_as_written"] == 0.5
+    assert "1 of 4 golden outputs equal ONNX Runtime's integer kernels" in caplog.text
+    assert len(caplog.records) == 1
+
+
+def test_golden_file_of_a_float_network_has_one_answer(tmp_path: Path) -> None:
+    np.savez(tmp_path / "g.npz", x=np.zeros((3, 1, 4)), y=np.ones((3, 2)))
+    golden = read_golden(tmp_path / "g.npz", 2)
+    assert golden.y_fused is None
+    assert golden.x.shape == (2, 1, 4)
+    assert golden.judge(0, np.ones(2, np.float32), is_float=True) == (True, True)
+
+
 def test_missing_answers_are_an_error(tmp_path: Path) -> None:
     evidence = _evidence(tmp_path, [[2, 4]], [[1, 2], [3, 4]])
     with pytest.raises(RunnerError, match=r"board answered 1 of 2 windows: see .*uart\.log"):
@@ -132,8 +166,8 @@ def test_limits_name_metric_value_and_key() -> None:
 
 def test_float_outputs_agree_within_the_tolerance() -> None:
     expected = np.array([4.0, -2.0], np.float32)
-    near = expected + np.float32(0.9 * report.FLOAT_TOLERANCE * 4)
-    far = expected + np.float32(1.2 * report.FLOAT_TOLERANCE * 4)
+    near = expected + np.float32(0.9 * FLOAT_TOLERANCE * 4)
+    far = expected + np.float32(1.2 * FLOAT_TOLERANCE * 4)
     assert agrees(near, expected, is_float=True)
     assert not agrees(far, expected, is_float=True)
     assert not agrees(near, expected, is_float=False)

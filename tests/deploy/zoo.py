@@ -294,3 +294,16 @@ ZOO["tanh"] = _activation("Tanh")
 ZOO["leaky_relu"] = _activation("LeakyRelu", alpha=0.1)
 ZOO["hard_sigmoid"] = _activation("HardSigmoid", alpha=0.2, beta=0.5)
 ZOO["hard_swish"] = _activation("HardSwish")
+
+
+def int8_with_ties(path: Path) -> Path:
+    """An int8 layer every other sum of which lies on a tie: float32 sums round across some."""
+    net = Net()
+    scales = np.float32([0.1, 0.03])
+    s_x, s_w = (net.const(scale) for scale in scales)
+    s_y, zero = net.const(2 * np.prod(scales)), net.const(0, np.int8)
+    x = net.op("DequantizeLinear", net.op("QuantizeLinear", "x", s_x, zero), s_x, zero)
+    codes = net.const(net.random.integers(-4, 5, (20, N_CLASSES)), np.int8)
+    y = net.op("MatMul", x, net.op("DequantizeLinear", codes, s_w, zero))
+    y = net.op("DequantizeLinear", net.op("QuantizeLinear", y, s_y, zero), s_y, zero)
+    return net.save(y, N_CLASSES, path, input_shape=[1, 20])
