@@ -14,6 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.bench import cmsis
 from tests.bench.device_cases import CASES, Case
 from tests.bench.device_run import Outcome, run_case
 
@@ -22,6 +23,7 @@ _HEADER = (
     "| network | scheme | instructions | cycles_est | flash KiB | RAM KiB | golden_equal "
     "| beside the recorded count |\n|---|---|---:|---:|---:|---:|---:|---:|"
 )
+_PEERS = "| network | instructions | cycles_est | flash KiB | RAM KiB |\n|---|---:|---:|---:|---:|"
 KIB = 1024
 
 
@@ -90,6 +92,22 @@ def _say(line: str) -> None:
     sys.stdout.flush()
 
 
+def _measure_cmsis(cases: list[Case], folder: Path) -> None:
+    for target in dict.fromkeys(case.target for case in cases):
+        _say(f"\ntarget {target}: CMSIS-NN 5.0.0 called directly, built and measured now\n{_PEERS}")
+        for case in cmsis.CASES:
+            if any((ours.net, ours.target) == (case.name, target) for ours in cases):
+                theirs = cmsis.run_case(case, target, folder)
+                cells = (
+                    case.title,
+                    _beside(theirs.instructions, None, ",.0f"),
+                    _beside(theirs.cycles_est, None, ",.0f"),
+                    _beside(theirs.flash_bytes / KIB, None, ".1f"),
+                    _beside(theirs.ram_bytes / KIB, None, ".1f"),
+                )
+                _say(f"| {' | '.join(cells)} |")
+
+
 def _parse(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.device")
     parser.add_argument("--record", action="store_true", help="keep the counts for the guard test")
@@ -112,6 +130,8 @@ def main(words: list[str] | None = None) -> int:
             for case in (case for case in cases if case.target == target):
                 outcomes[case] = run_case(case, folder)
                 _say(table_row(case, outcomes[case]))
+        if options.cmsis:
+            _measure_cmsis(cases, folder)
         _say("\ninstruction mix")
         for case, outcome in outcomes.items():
             if outcome.mix:

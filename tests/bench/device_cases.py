@@ -77,4 +77,20 @@ CASES = (
         scheme="float",
         peer=Peer(instructions=2_927_956),
     ),
+    Case(
+        title="HeartKit guide model, 800 x 1",
+        net="guide",
+        scheme="int8",
+        target="cortex_m33",
+        peer=Peer(instructions=5_663_176),
+    ),
+    Case(
+        title="plain CNN, 3600 x 1",
+        net="plain",
+        scheme="int8",
+        target="cortex_m33",
+        peer=Peer(instructions=10_212_237),
+    ),
+    Case(title="HeartKit guide model, 800 x 1", net="guide", scheme="int8", target="cortex_m4"),
+    Case(title="HeartKit guide model, 800 x 1", net="guide", scheme="int8", target="cortex_m7"),
 )
