@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,12 +123,17 @@ class CollectionSource:
                 f"{', '.join(self._task.labels)}"
             )
         fs_hz = _one_rate(recordings)
-        copies = _copies(recordings, self._folder.digest)
+        digests = [self._folder.digests(item) for item in recordings]
+        copies = _joined([item.entry.name for item in recordings], digests)
+        _tell(recordings, copies)
         assignment = self._protocol.split(
             Labelled(
                 y=y,
                 n_classes=len(self._task.labels),
-                patients=_merge([item.patient for item in recordings], copies),
+                patients=_joined(
+                    [item.patient for item in recordings],
+                    [(item.patient, *of) for item, of in zip(recordings, digests, strict=True)],
+                ),
                 copies=copies,
                 official=[item.fold for item in recordings if item.fold is not None],
             ),
@@ -180,35 +185,31 @@ def _one_rate(recordings: Sequence[Recording]) -> float:
     return first.fs_hz
 
 
-def _copies(
-    recordings: Sequence[Recording], digest: Callable[[Recording], bytes]
-) -> tuple[str, ...]:
-    """Return the name of the first recording with the same samples, for each."""
-    first: dict[bytes, str] = {}
-    names = tuple(first.setdefault(digest(item), item.entry.name) for item in recordings)
-    pairs = [
-        f"{item.entry.name} = {name}"
-        for item, name in zip(recordings, names, strict=True)
-        if item.entry.name != name
-    ]
-    if pairs:
-        log.info("%d recordings are copies and stay together: %s", len(pairs), ", ".join(pairs))
-    return names
+def _joined(names: Sequence[str], keys: Sequence[Sequence[Hashable]]) -> tuple[str, ...]:
+    """Join recordings that a chain of common keys connects; return their first one's name."""
+    parent: dict[Hashable, Hashable] = {}
+    name: dict[Hashable, str] = {}
 
-
-def _merge(patients: Sequence[str], copies: Sequence[str]) -> tuple[str, ...]:
-    """Give recordings one patient when a chain of same patients or copies joins them."""
-    parent: dict[tuple[str, str], tuple[str, str]] = {}
-
-    def root(node: tuple[str, str]) -> tuple[str, str]:
+    def root(node: Hashable) -> Hashable:
         while parent.setdefault(node, node) != node:
             parent[node] = parent[parent[node]]
             node = parent[node]
         return node
 
-    for patient, copy in zip(patients, copies, strict=True):
-        parent[root(("copy", copy))] = root(("patient", patient))
-    return tuple(root(("patient", patient))[1] for patient in patients)
+    for index, of_recording in enumerate(keys):
+        for key in of_recording:
+            parent[root(key)] = root(index)
+    return tuple(name.setdefault(root(index), names[index]) for index in range(len(names)))
+
+
+def _tell(recordings: Sequence[Recording], copies: Sequence[str]) -> None:
+    pairs = [
+        f"{item.entry.name} = {name}"
+        for item, name in zip(recordings, copies, strict=True)
+        if item.entry.name != name
+    ]
+    if pairs:
+        log.info("%d recordings are copies and stay together: %s", len(pairs), ", ".join(pairs))
 
 
 class CollectionDataModule(EcgDataModule):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,7 @@ class RecordingFolder:
         labels: Lookup,
         patients: Lookup | None,
         folds: Lookup | None,
+        aliases: Mapping[str | int, str | int],
         left_out: Sequence[str],
         data_dir: Path | None,
     ) -> None:
@@ -63,6 +63,7 @@ class RecordingFolder:
             labels: Finds the labels.
             patients: Finds the patient; null when every recording is of another patient.
             folds: Finds the official fold, counted from 1; null without.
+            aliases: Second name of a patient to the first, for patients with two.
             left_out: Names of recordings to leave out: stems, or paths without extension.
             data_dir: `paths.data`.
         """
@@ -73,6 +74,7 @@ class RecordingFolder:
         self._labels = labels
         self._patients = patients
         self._folds = folds
+        self._aliases = {str(second): str(first) for second, first in aliases.items()}
         self._left_out = frozenset(str(item) for item in left_out)
         self._data_dir = None if data_dir is None else Path(data_dir).expanduser()
 
@@ -112,6 +114,7 @@ class RecordingFolder:
             "name": self.name,
             "glob": self._glob,
             "reader": self._reader.describe(),
+            "aliases": self._aliases,
             "left_out": sorted(self._left_out),
             **{key: item.describe() if item else None for key, item in lookups.items()},
         }
@@ -124,10 +127,11 @@ class RecordingFolder:
         """
         root, paths = self._paths()
         keys = [_key(path, root) for path in paths]
-        repeated = Counter(path.stem for path in paths)
+        stems = [path.stem for path in paths]
+        names = stems if len(set(stems)) == len(stems) else keys
         entries = [
-            self._reader.look(path, path.stem if repeated[path.stem] == 1 else key, key)
-            for path, key in zip(paths, keys, strict=True)
+            self._reader.look(path, name, key)
+            for path, name, key in zip(paths, names, keys, strict=True)
         ]
         labels = self._labels.find(root, entries, self._left_out)
         patients: Found = tuple((entry.name,) for entry in entries)
@@ -135,13 +139,18 @@ class RecordingFolder:
             patients = self._patients.find(root, entries, self._left_out)
         folds = [None] * len(entries) if self._folds is None else self._numbers(root, entries)
         return [
-            Recording(entry=entry, labels=label, patient=patient[0], fold=fold)
+            Recording(
+                entry=entry,
+                labels=label,
+                patient=self._aliases.get(patient[0], patient[0]),
+                fold=fold,
+            )
             for entry, label, patient, fold in zip(entries, labels, patients, folds, strict=True)
         ]
 
-    def digest(self, recording: Recording) -> bytes:
-        """Identify the samples of a recording."""
-        return self._reader.digest(recording.entry)
+    def digests(self, recording: Recording) -> tuple[bytes, ...]:
+        """Identify the samples of each lead that is not flat."""
+        return self._reader.digests(recording.entry)
 
     def signal(self, recording: Recording, leads: tuple[str, ...]) -> NDArray[np.float32]:
         """Read leads (lead, sample) in mV.

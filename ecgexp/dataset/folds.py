@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Protocol
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 
 from ecgexp.dataset.windows import Split
 from ecgexp.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +140,7 @@ class OfficialFolds:
         return {"kind": "official_folds"}
 
     def split(self, recordings: Labelled, *, fold: int, n_folds: int, seed: int) -> Assignment:
-        """Rotate the official folds.
+        """Rotate the official folds; a patient, or copies, in several are put in the first's.
 
         Raises:
             ConfigError: There is no such fold.
@@ -151,10 +154,22 @@ class OfficialFolds:
                 f"the data set brings {found}, but dataset.n_folds={n_folds} needs 1 to "
                 f"{n_folds} for official folds; choose another dataset.protocol or n_folds"
             )
+        of_patient: dict[str, int] = {}
+        folds = [
+            of_patient.setdefault(patient, number)
+            for patient, number in zip(recordings.patients, recordings.official, strict=True)
+        ]
+        moved = sum(a != b for a, b in zip(folds, recordings.official, strict=True))
+        if moved:
+            log.warning(
+                "%d recordings lie in another official fold than a copy of them, or than their "
+                "patient: moved to that one",
+                moved,
+            )
         name: dict[int, Split] = {(fold - 1) % n_folds + 1: "val", fold + 1: "test"}
         return Assignment(
             recording=np.arange(len(recordings.y)),
-            split=tuple(name.get(number, "train") for number in recordings.official),
+            split=tuple(name.get(number, "train") for number in folds),
             units=tuple(recordings.patients),
             caveat="",
             leaks=False,

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgexp.dataset.header import Header, read_header
-from ecgexp.dataset.records import read_signal
+from ecgexp.dataset.records import check_limb_leads, read_digital, read_signal
 from ecgexp.errors import ConfigError, DataError
 
 
@@ -53,8 +53,11 @@ class Reader(Protocol):
         """Return what is known of a recording without its samples."""
         ...
 
-    def digest(self, entry: Entry) -> bytes:
-        """Identify the samples, whatever the name of the file."""
+    def digests(self, entry: Entry) -> tuple[bytes, ...]:
+        """Identify the samples of each lead that is not flat, whatever the name of the file.
+
+        Copies of a recording may differ in some leads, so that one lead in common is enough.
+        """
         ...
 
     def read(self, entry: Entry, leads: tuple[str, ...]) -> NDArray[np.float32]:
@@ -68,9 +71,11 @@ class WfdbReader:
 
     Attributes:
         extension: Extension of the signal file, for example mat or dat.
+        check_limb_leads: Whether to refuse records whose limb leads contradict each other.
     """
 
     extension: str
+    check_limb_leads: bool
 
     def describe(self) -> dict[str, Any]:
         """Return every parameter as plain containers."""
@@ -97,19 +102,24 @@ class WfdbReader:
             header=header,
         )
 
-    def digest(self, entry: Entry) -> bytes:
-        """Digest the signal file."""
-        return _digest(_read_bytes(entry.path.with_suffix(f".{self.extension}")))
+    def digests(self, entry: Entry) -> tuple[bytes, ...]:
+        """Digest the stored numbers of each lead."""
+        return tuple(
+            _digest(np.ascontiguousarray(lead).tobytes())
+            for lead in read_digital(_header(entry)).T
+            if lead.min() < lead.max()
+        )
 
     def read(self, entry: Entry, leads: tuple[str, ...]) -> NDArray[np.float32]:
         """Read leads by name.
 
         Raises:
-            DataError: A lead is missing or damaged.
+            DataError: A lead is missing or damaged, or limb leads are swapped.
         """
-        if entry.header is None:
-            raise RuntimeError(f"{entry.name} was not looked at")
-        return read_signal(entry.header, leads)
+        header = _header(entry)
+        if self.check_limb_leads:
+            check_limb_leads(header)
+        return read_signal(header, leads)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,9 +169,10 @@ class MatReader:
         n_samples = self._counts(path).shape[1]
         return Entry(name=name, key=key, path=path, fs_hz=self.fs_hz, n_samples=n_samples)
 
-    def digest(self, entry: Entry) -> bytes:
+    def digests(self, entry: Entry) -> tuple[bytes, ...]:
         """Digest the counts; the file itself holds the time it was written."""
-        return _digest(self._counts(entry.path).tobytes())
+        counts = self._counts(entry.path)
+        return (_digest(counts.tobytes()),) if counts.min() < counts.max() else ()
 
     def read(self, entry: Entry, leads: tuple[str, ...]) -> NDArray[np.float32]:
         """Read the lead.
@@ -241,9 +252,9 @@ class CsvReader:
             raise DataError(f"{path} holds no samples below its line of lead names")
         return Entry(name=name, key=key, path=path, fs_hz=self.fs_hz, n_samples=n_samples)
 
-    def digest(self, entry: Entry) -> bytes:
+    def digests(self, entry: Entry) -> tuple[bytes, ...]:
         """Digest the file."""
-        return _digest(_read_bytes(entry.path))
+        return (_digest(_read_bytes(entry.path)),)
 
     def read(self, entry: Entry, leads: tuple[str, ...]) -> NDArray[np.float32]:
         """Read columns by name.
@@ -271,6 +282,12 @@ class CsvReader:
         signal = columns.T * self.mv_per_unit
         _check_finite(signal, entry.path)
         return np.ascontiguousarray(signal, dtype=np.float32)
+
+
+def _header(entry: Entry) -> Header:
+    if entry.header is None:
+        raise RuntimeError(f"{entry.name} was not looked at")
+    return entry.header
 
 
 def _digest(content: bytes) -> bytes:

@@ -12,8 +12,20 @@ from ecgexp.dataset.header import Header, Signal, lead_position
 from ecgexp.errors import DataError
 
 _TO_MV = {"mv": 1.0, "uv": 1e-3, "v": 1e3}
-# How format 16 marks a sample that was not recorded.
-_INVALID_16 = -32768
+# How formats mark a sample that was not recorded.
+_INVALID = {
+    **{"16": -(2**15), "61": -(2**15), "160": -(2**15), "24": -(2**23), "32": -(2**31)},
+    **{"80": -(2**7), "212": -(2**11), "310": -(2**9), "311": -(2**9)},
+}
+# Lead -> parts and factors that add up to it.
+_LIMB_SUMS = {
+    "II": {"I": 1.0, "III": 1.0},
+    "AVR": {"I": -0.5, "II": -0.5},
+    "AVL": {"I": 0.5, "III": -0.5},
+    "AVF": {"II": 0.5, "III": 0.5},
+}
+# Of the sizes of both sides; the published records stay below 0.04, a swap is near 0.5 or more.
+_LIMB_TOLERANCE = 0.2
 # What wfdb raises on text and bytes that are not what they should be.
 _UNREADABLE = (ValueError, IndexError, KeyError, TypeError, AttributeError, OSError)
 
@@ -72,12 +84,59 @@ def read_signal(header: Header, leads: Sequence[str]) -> NDArray[np.float32]:
     return np.ascontiguousarray((physical * scale).T, dtype=np.float32)
 
 
+def read_digital(header: Header) -> NDArray[np.integer]:
+    """Return the stored numbers of all leads (sample, lead).
+
+    Raises:
+        DataError: The signal file is not readable.
+    """
+    try:
+        return _digital(header, range(len(header.signals)))
+    except _UNREADABLE as error:
+        path = header.folder / header.signals[0].file
+        raise DataError(f"{path} is not readable ({error}); download it again") from error
+
+
+def check_limb_leads(header: Header) -> None:
+    """Refuse a record whose limb leads contradict each other, as swapped ones do.
+
+    II = I + III, and the augmented leads are sums of I, II and III. A record without these
+    leads passes.
+
+    Raises:
+        DataError: A sum is wrong; names the record and the leads.
+    """
+    names = {lead.upper(): lead for lead in header.leads}
+    for lead, parts in _LIMB_SUMS.items():
+        if not {lead, *parts} <= set(names):
+            continue
+        whole, *rest = read_signal(header, [names[key] for key in (lead, *parts)]).astype(float)
+        total = sum(factor * part for factor, part in zip(parts.values(), rest, strict=True))
+        size = np.sqrt(np.square(whole).mean()) + np.sqrt(np.square(total).mean())
+        error = np.sqrt(np.square(whole - total).mean())
+        if error > _LIMB_TOLERANCE * size:
+            formula = " + ".join(f"{factor:g} {part}" for part, factor in parts.items())
+            raise DataError(
+                f"record {header.name}: lead {lead} differs from {formula} by {error / size:.0%}: "
+                "two limb leads are swapped or mislabelled; correct the header, or take the "
+                "record out with dataset.recordings.left_out"
+            )
+
+
 def _samples(
     header: Header, chosen: Sequence[Signal]
 ) -> tuple[NDArray[np.integer], NDArray[np.float64]]:
     """Return digital and physical values (sample, lead)."""
+    digital = _digital(header, [header.signals.index(signal) for signal in chosen])
+    gain = np.array([signal.gain for signal in chosen])
+    baseline = np.array([signal.baseline for signal in chosen])
+    physical = (digital - baseline) / gain
+    physical[digital == np.array([_INVALID.get(signal.storage) for signal in chosen])] = np.nan
+    return digital, physical
+
+
+def _digital(header: Header, positions: Sequence[int]) -> NDArray[np.integer]:
     first = header.signals[0]
-    position = [header.signals.index(signal) for signal in chosen]
     kinds = {(signal.file, signal.storage, signal.plain) for signal in header.signals}
     if kinds == {(first.file, "16", True)}:
         # Thousands of short records of this format make data sets; wfdb needs ms for each.
@@ -87,17 +146,12 @@ def _samples(
             count=header.n_samples * len(header.signals),
             offset=first.byte_offset,
         )
-        digital = every.reshape(header.n_samples, -1)[:, position]
-        gain = np.array([signal.gain for signal in chosen])
-        baseline = np.array([signal.baseline for signal in chosen])
-        physical = (digital - baseline) / gain
-        physical[digital == _INVALID_16] = np.nan
-        return digital, physical
+        return every.reshape(header.n_samples, -1)[:, list(positions)]
     import wfdb
 
     path = str(header.folder / header.name)
-    record = wfdb.rdrecord(path, channels=position, physical=False)
-    return np.asarray(record.d_signal), np.asarray(record.dac(return_res=64), dtype=np.float64)
+    record = wfdb.rdrecord(path, channels=list(positions), physical=False)
+    return np.asarray(record.d_signal)
 
 
 def _check_finite(signal: NDArray[np.float64], header: Header, lead: str) -> None:

@@ -15,7 +15,12 @@ from numpy.typing import NDArray
 
 from ecgexp.dataset import cache
 from ecgexp.dataset.progress import Track
-from ecgexp.dataset.splits import check_duplicates, check_patients, check_training_classes
+from ecgexp.dataset.splits import (
+    check_duplicates,
+    check_no_split_is_empty,
+    check_patients,
+    check_training_classes,
+)
 from ecgexp.dataset.windows import SPLITS, Plan, Split, WindowSet, cut
 from ecgexp.errors import DataError
 from ecgexp.preprocessing.chain import Chain
@@ -123,6 +128,7 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
     if not plan.leaks:
         check_patients(plan.records, plan.patients, plan.splits)
     check_training_classes(plan.labels, plan.class_counts("train"))
+    check_no_split_is_empty({split: sum(plan.class_counts(split)) for split in SPLITS})
     order = np.lexsort((plan.start, plan.record, plan.split_of_window()))
     record, start, y = plan.record[order], plan.start[order], plan.y[order]
     split = plan.split_of_window()[order]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +138,24 @@ def check_duplicates(
                 f"{where[position]} in {splits[position]} hold identical samples; take one of "
                 "them out of the split lists"
             )
+
+
+def check_no_split_is_empty(windows: Mapping[Split, int]) -> None:
+    """Refuse a split without windows.
+
+    Args:
+        windows: Windows of each split.
+
+    Raises:
+        DataError: Names the empty split.
+    """
+    empty = [split for split, count in windows.items() if count == 0]
+    if empty:
+        table = ", ".join(f"{split} {count}" for split, count in windows.items())
+        raise DataError(
+            f"split {empty[0]} has no window ({table}): there are too few recordings or patients "
+            "for these shares; use fewer folds, a larger val_fraction, or more recordings"
+        )
 
 
 def check_training_classes(labels: Sequence[str], counts: Sequence[int]) -> None:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import scipy.io
 import wfdb
 import yaml
 
@@ -261,27 +260,3 @@ def real_data() -> Callable[[str], Path]:
         return Path(folder)
 
     return find
-
-
-def write_mat_record(
-    folder: Path,
-    name: str,
-    leads: Sequence[str],
-    counts: np.ndarray,
-    *,
-    fs: int,
-    comments: Sequence[str] = (),
-    checksums: Sequence[int] | None = None,
-) -> None:
-    """Write counts (lead, sample) as PhysioNet's challenges do: MATLAB 4, header with offset 24."""
-    folder.mkdir(parents=True, exist_ok=True)
-    counts = counts.astype("<i2")
-    scipy.io.savemat(folder / f"{name}.mat", {"val": counts}, format="4")
-    sums = checksums or [int(row.sum(dtype=np.int64)) & 0xFFFF for row in counts]
-    lines = [f"{name} {len(leads)} {fs} {counts.shape[1]} 05:05:15 1/05/2000 "]
-    lines += [
-        f"{name}.mat 16+24 1000/mV 16 0 {row[0]} {total} 0 {lead} "
-        for lead, row, total in zip(leads, counts, sums, strict=True)
-    ]
-    lines += [f"#{comment}" for comment in comments]
-    (folder / f"{name}.hea").write_text("\n".join(lines) + "\n")

@@ -13,18 +13,10 @@ import pytest
 
 from ecgexp.dataset.inspect import summarise
 from ecgexp.errors import ConfigError, DataError
-from tests.dataset.conftest import write_mat_record
+from tests.dataset.layouts import cinc2017_counts, write_cinc2017, write_record
 
 Make = Callable[..., Any]
 LABELS = {f"A{i:05d}": "NAO~"[i % 4] for i in range(1, 41)}
-
-
-def write(folder: Path, labels: dict[str, str], reference: Path) -> None:
-    for name in labels:
-        rng = np.random.default_rng(int(name[1:]))
-        counts = rng.integers(-900, 900, (1, 1500 + 300 * (int(name[1:]) % 5)))
-        write_mat_record(folder, name, ("ECG",), counts, fs=300, checksums=[0])
-    reference.write_text("".join(f"{name},{label}\n" for name, label in labels.items()))
 
 
 @pytest.fixture
@@ -32,7 +24,7 @@ def folder(tmp_path: Path) -> Path:
     """The flat layout with 40 records of 5 to 9 s."""
     folder = tmp_path / "data" / "cinc2017" / "training2017"
     folder.mkdir(parents=True)
-    write(folder, LABELS, folder / "REFERENCE.csv")
+    write_cinc2017(folder, LABELS, folder / "REFERENCE.csv")
     return folder
 
 
@@ -57,8 +49,8 @@ def test_windows_hold_the_middle_or_go_round(folder: Path, cinc: Make) -> None:
         windows.x, windows.y, windows.record, windows.start, strict=True
     ):
         number = int(record[1:])
-        n = 1500 + 300 * (number % 5)
-        signal = np.random.default_rng(number).integers(-900, 900, (1, n))[0] / 1000
+        signal = cinc2017_counts(number)[0] / 1000
+        n = len(signal)
         assert start == max(0, (n - 2100) // 2)
         expected = np.concatenate([signal, signal])[start : start + 2100]
         np.testing.assert_allclose(x[0], expected, atol=1e-6)
@@ -71,7 +63,7 @@ def test_stride_covers_every_sample(folder: Path, cinc: Make) -> None:
     if not long.any():
         long = windows.record == windows.record[np.argmax(windows.start)]
     number = int(windows.record[long][0][1:])
-    n = 1500 + 300 * (number % 5)
+    n = cinc2017_counts(number).shape[1]
     assert windows.start[long].tolist() == list(range(0, n - 2100 + 1, 300))
 
 
@@ -99,7 +91,7 @@ def test_layouts_give_the_same_windows(
 
 def test_newest_reference_wins_and_any_can_be_named(folder: Path, cinc: Make) -> None:
     swapped = {name: "N" if label == "O" else label for name, label in LABELS.items()}
-    write(folder, swapped, folder / "REFERENCE-v3.csv")
+    write_cinc2017(folder, swapped, folder / "REFERENCE-v3.csv")
     drop = "dataset.tasks.rhythm.labels=[N,A,noise]"
     assert cinc(drop).class_counts[0] == 2 * cinc(drop).class_counts[1]
     old = cinc(drop, "dataset.recordings.labels.file=[REFERENCE.csv]")
@@ -135,9 +127,8 @@ def test_changing_a_test_record_changes_nothing_else(folder: Path, cinc: Make) -
     before = cinc(chain)
     kept = {split: np.array(before.split(split).x) for split in ("train", "val")}
     victim = str(before.split("test").record[0])
-    n = 1500 + 300 * (int(victim[1:]) % 5)
-    counts = np.random.default_rng(99).integers(-5000, 5000, (1, n))
-    write_mat_record(folder, victim, ("ECG",), counts, fs=300, checksums=[0])
+    counts = -3 * cinc2017_counts(int(victim[1:]))
+    write_record(folder, victim, ("ECG",), counts, fs=300, checksums=[0])
     after = cinc(chain)
     assert after.split("test").record.tolist() == before.split("test").record.tolist()
     for split, x in kept.items():

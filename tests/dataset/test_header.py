@@ -12,7 +12,7 @@ import wfdb
 from ecgexp.dataset.header import read_header
 from ecgexp.dataset.records import read_signal
 from ecgexp.errors import DataError
-from tests.dataset.conftest import write_mat_record
+from tests.dataset.layouts import write_record
 
 
 def same_as_wfdb(folder: Path, name: str) -> None:
@@ -33,7 +33,7 @@ def same_as_wfdb(folder: Path, name: str) -> None:
 def test_written_records_read_as_wfdb_reads_them(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     counts = rng.integers(-900, 900, (3, 500))
-    write_mat_record(tmp_path, "A00001", ("I", "II", "III"), counts, fs=300, comments=["Dx: 1,2"])
+    write_record(tmp_path, "A00001", ("I", "II", "III"), counts, fs=300, comments=["Dx: 1,2"])
     same_as_wfdb(tmp_path, "A00001")
     for storage in ("16", "212", "24"):
         wfdb.wrsamp(
@@ -56,7 +56,7 @@ def test_written_records_read_as_wfdb_reads_them(tmp_path: Path) -> None:
 
 def test_leads_come_in_the_order_asked_for(tmp_path: Path) -> None:
     counts = np.arange(30).reshape(3, 10)
-    write_mat_record(tmp_path, "r", ("I", "II", "III"), counts, fs=300)
+    write_record(tmp_path, "r", ("I", "II", "III"), counts, fs=300)
     signal = read_signal(read_header(tmp_path, "r"), ("III", "I"))
     np.testing.assert_allclose(signal, counts[[2, 0]] / 1000, atol=1e-7)
 
@@ -64,7 +64,7 @@ def test_leads_come_in_the_order_asked_for(tmp_path: Path) -> None:
 def test_sample_marked_invalid(tmp_path: Path) -> None:
     counts = np.zeros((1, 100), dtype=np.int64)
     counts[0, 40] = -32768
-    write_mat_record(tmp_path, "r", ("ECG",), counts, fs=300, checksums=[0])
+    write_record(tmp_path, "r", ("ECG",), counts, fs=300, checksums=[0])
     with pytest.raises(
         DataError, match=r"record r, lead ECG: 1 of 100 values are not finite .* 40"
     ):
