@@ -1,4 +1,4 @@
-"""Golden windows as C arrays: real inputs, and the outputs that the network must answer."""
+"""Golden windows as C arrays: real inputs, and the outputs that the network may answer."""
 
 from __future__ import annotations
 
@@ -11,62 +11,63 @@ from numpy.typing import NDArray
 
 from ecgexp.deploy import scalar
 from ecgexp.deploy.emit import float_literal
+from ecgexp.deploy.golden import FLOAT_TOLERANCE, read_golden
 from ecgexp.deploy.program import Program
-from ecgexp.deploy.report import FLOAT_TOLERANCE
 from ecgexp.errors import BuildError
 
 _PER_LINE = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Golden:
+class GoldenArrays:
     """Windows of a golden test.
 
     Attributes:
         inputs: (window, element) float32, in ONNX element order.
-        outputs: (window, class) in the network's output type.
+        answers: (window, answer, class) in the network's output type. One answer is right; there
+            are two where ONNX Runtime itself has two, see `ecgexp.deploy.golden.Golden`.
     """
 
     inputs: NDArray[np.float32]
-    outputs: NDArray[Any]
+    answers: NDArray[Any]
 
     def words(self) -> dict[str, str]:
         """Return what the templates of the golden test leave open."""
-        is_float = self.outputs.dtype == np.float32
+        is_float = self.answers.dtype == np.float32
         return {
             "n_golden": str(len(self.inputs)),
+            "n_answers": str(self.answers.shape[1]),
             "tolerance": float_literal(FLOAT_TOLERANCE),
-            "inputs": _rows(self.inputs),
-            "outputs": _rows(self.outputs),
+            "inputs": _braces(self.inputs, 1),
+            "outputs": _braces(self.answers, 1),
             "equality": (
                 f"to {FLOAT_TOLERANCE:g} of the largest output" if is_float else "bit for bit"
             ),
         }
 
 
-def read_golden(path: Path, program: Program, n_golden: int) -> Golden:
+def golden_arrays(path: Path, program: Program, n_golden: int) -> GoldenArrays:
     """Read the golden windows of a bundle.
 
     Args:
-        path: `.npz` with `x` and `y`.
+        path: `golden.npz`.
         program: The network.
         n_golden: Windows wanted.
 
     Raises:
         BuildError: There is none, or it does not fit the network.
     """
-    try:
-        with np.load(path) as arrays:
-            x, y = arrays["x"][:n_golden], arrays["y"][:n_golden]
-    except (OSError, KeyError, ValueError) as error:
-        raise BuildError(f"{path} has no golden windows x and y: {error}") from error
-    if len(x) == 0 or x[0].size != program.input.elements:
+    golden = read_golden(path, n_golden)
+    if len(golden) == 0 or golden.x[0].size != program.input.elements:
         raise BuildError(
-            f"{path}: {len(x)} golden windows of {x.shape[1:]} do not fit the network's "
-            f"{program.input.elements} inputs"
+            f"{path}: {len(golden)} golden windows of {golden.x.shape[1:]} do not fit the "
+            f"network's {program.input.elements} inputs"
         )
-    inputs = np.ascontiguousarray(x, np.float32).reshape(len(x), -1)
-    return Golden(inputs=inputs, outputs=_codes(y.astype(np.float32), program))
+    answers = [_codes(golden.y, program)]
+    if golden.y_fused is not None and not np.array_equal(golden.y, golden.y_fused):
+        answers.append(_codes(golden.y_fused, program))
+    inputs = np.ascontiguousarray(golden.x, np.float32).reshape(len(golden), -1)
+    return GoldenArrays(inputs=inputs, answers=np.stack(answers, axis=1))
 
 
 def _codes(y: NDArray[np.float32], program: Program) -> NDArray[Any]:
@@ -79,11 +80,13 @@ def _codes(y: NDArray[np.float32], program: Program) -> NDArray[Any]:
     return codes
 
 
-def _rows(array: NDArray[Any]) -> str:
+def _braces(array: NDArray[Any], depth: int) -> str:
+    """Return nested initialisers."""
+    pad = "  " * depth
+    if array.ndim > 1:
+        inner = (f"{pad}{{\n{_braces(part, depth + 1)}}}" for part in array)
+        return ",\n".join(inner)
     write = float_literal if array.dtype == np.float32 else str
-    rows = []
-    for window in array.tolist():
-        numbers = [write(number) for number in window]
-        lines = [", ".join(numbers[i : i + _PER_LINE]) for i in range(0, len(numbers), _PER_LINE)]
-        rows.append("    {" + ",\n     ".join(lines) + "}")
-    return ",\n".join(rows)
+    numbers = [write(number) for number in array.tolist()]
+    rows = [", ".join(numbers[i : i + _PER_LINE]) for i in range(0, len(numbers), _PER_LINE)]
+    return ",\n".join(pad + row for row in rows)

@@ -11,7 +11,7 @@ from typing import Any
 from ecgexp import __version__
 from ecgexp.deploy.compiler import kernel_isa, settle
 from ecgexp.deploy.export.archive import files_of, sha256
-from ecgexp.deploy.export.golden import Golden, read_golden
+from ecgexp.deploy.export.golden import GoldenArrays, golden_arrays
 from ecgexp.deploy.export.model_source import ModelSource, with_prefix
 from ecgexp.deploy.export.objects import (
     compiler_version,
@@ -79,7 +79,7 @@ def write_files(
         prefix=prefix,
         input_shape=tuple(int(size) for size in network.input_shape),
     )
-    golden = read_golden(bundle.golden, program, n_golden)
+    golden = golden_arrays(bundle.golden, program, n_golden)
     figures = {
         "arena_bytes": source.arena_bytes,
         "float_arena_bytes": source.float_arena_bytes,
@@ -106,7 +106,11 @@ def write_files(
 
 
 def _words(
-    source: ModelSource, golden: Golden, target: Target, is_source: bool, figures: dict[str, int]
+    source: ModelSource,
+    golden: GoldenArrays,
+    target: Target,
+    is_source: bool,
+    figures: dict[str, int],
 ) -> dict[str, str]:
     """Return every word of the templates."""
     prefix, capitals = source.prefix, source.prefix.upper()
@@ -152,7 +156,7 @@ def _words(
         "by_hand": by_hand,
         "placement_rows": rows,
         "layer_files": "\n".join(f"        - file: {file}" for file in files),
-        "cmsis_device": f"ARMC{target.cpu.removeprefix('cortex-m')}" if is_cross else "ARMCM55",
+        "cmsis_device": _cmsis_device(target.cpu if is_cross else "cortex-m55"),
         "weight_bytes": str(figures["weight_bytes"]),
         "code_row": f"| kernels' code | {figures['code_bytes']} |\n"
         if "code_bytes" in figures
@@ -167,6 +171,11 @@ def _emulator_note(target: Target) -> str:
         silence = f"`ctest` has no emulator for {target.cpu}: the test is built, and not run here."
         return f"\n{silence} {board}"
     return f"\nIt runs on `{target.executable} -machine {target.machine}`. {board}"
+
+
+def _cmsis_device(cpu: str) -> str:
+    """Return the generic device of a core in the pack ARM::Cortex_DFP."""
+    return f"ARMCM{cpu.removeprefix('cortex-m').upper()}"
 
 
 def _math_functions(program: Program) -> list[str]:

@@ -123,6 +123,7 @@ def test_project_files_name_files_that_are_there(codegen: str, export: Export) -
     layer = yaml.safe_load((folder / "cmsis/afib_model.clayer.yml").read_text())["layer"]
     project = yaml.safe_load((folder / "cmsis/afib_golden.cproject.yml").read_text())["project"]
     solution = yaml.safe_load((folder / "cmsis/afib_model.csolution.yml").read_text())["solution"]
+    assert solution["target-types"][0]["device"] == "ARMCM55"
     named = [
         entry["file"] for part in (layer, project) for g in part["groups"] for entry in g["files"]
     ]

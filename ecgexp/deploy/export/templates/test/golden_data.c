@@ -10,5 +10,6 @@
 const float golden_inputs[GOLDEN_WINDOWS][@PREFIX@_INPUT_ELEMENTS] GOLDEN = {
 @inputs@};
 
-const @prefix@_output_t golden_outputs[GOLDEN_WINDOWS][@PREFIX@_OUTPUT_ELEMENTS] GOLDEN = {
+const @prefix@_output_t
+    golden_outputs[GOLDEN_WINDOWS][GOLDEN_ANSWERS][@PREFIX@_OUTPUT_ELEMENTS] GOLDEN = {
 @outputs@};

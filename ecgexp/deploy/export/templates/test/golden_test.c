@@ -41,6 +41,15 @@ static int agree(const @prefix@_output_t *got, const @prefix@_output_t *wanted) 
 #endif
 }
 
+static int is_answer(const @prefix@_output_t *got, size_t window) {
+  for (size_t i = 0; i < GOLDEN_ANSWERS; ++i) {
+    if (agree(got, golden_outputs[window][i])) {
+      return 1;
+    }
+  }
+  return 0;
+}
+
 /* Nothing may depend on what the arena held, and nothing may be written behind it. */
 static void paint(uint8_t value) {
   memset(arena, value, sizeof arena);
@@ -62,7 +71,7 @@ static int window_agrees(size_t window, uint8_t value) {
   paint(value);
   @prefix@_model_quantise_input(golden_inputs[window], codes);
   if (@prefix@_model_run(codes, output, arena) != @PREFIX@_MODEL_OK ||
-      !is_painted(@PREFIX@_ARENA_BYTES, value) || !agree(output, golden_outputs[window])) {
+      !is_painted(@PREFIX@_ARENA_BYTES, value) || !is_answer(output, window)) {
     return 0;
   }
   paint(value);
