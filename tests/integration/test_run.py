@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ecgexp.__main__ import main
 from ecgexp.tracking.store import Found, Store
 from tests.integration.conftest import Command
 
@@ -195,3 +196,26 @@ def test_bad_words(ecgexp: Command, words: list[str], message: str) -> None:
     home = Path(ecgexp.home)
     if (home / "mlflow.db").is_file():
         assert all(run.status == "FAILED" for run in runs(ecgexp))
+
+
+def test_a_missing_tool_is_missed_before_training(ecgexp: Command, small: tuple[str, ...]) -> None:
+    ecgexp.environment["PATH"] = "/nowhere"
+    done = ecgexp("run", *small)
+    assert done.code == 2
+    assert "apt" in done.err
+    (run,) = runs(ecgexp)
+    assert (run.status, run.tags["ecgexp.stage.prepare"]) == ("FAILED", "failed")
+
+
+def test_a_corrupted_checkpoint_is_named(
+    tmp_path: Path, small: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [*small, f"paths.home={tmp_path}", "deploy=none"]
+    assert main(["run", *words]) == 0
+    (folder,) = (tmp_path / "runs").iterdir()
+    (folder / "best.ckpt").write_bytes(b"not a checkpoint")
+    (folder / "model_float.onnx").unlink()
+    assert main(["run", f"resume={folder.name}", f"paths.home={tmp_path}"]) == 2
+    assert str(folder / "best.ckpt") in capsys.readouterr().err
+    (run,) = Store(experiment="ecgexp", home=tmp_path).search()
+    assert run.status == "FAILED"
