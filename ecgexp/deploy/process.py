@@ -13,10 +13,14 @@ from pathlib import Path
 _PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
+    "arm-none-eabi-ar": "binutils-arm-none-eabi",
+    "arm-none-eabi-objcopy": "binutils-arm-none-eabi",
     "arm-none-eabi-addr2line": "binutils-arm-none-eabi",
     "cmake": "cmake",
     "make": "make",
     "size": "binutils",
+    "ar": "binutils",
+    "objcopy": "binutils",
     "cc": "gcc libc6-dev",
     "qemu-system-arm": "qemu-system-arm",
 }

@@ -83,9 +83,10 @@ def write_objects(
     folder.mkdir(parents=True)
     kernels = folder / f"{prefix}_kernels.o"
     lower.write_object({s.symbol: s.kernel.func for s in program.steps}, target, kernels)
-    # TVM adds weak helpers of its own, and calls every section .text.
+    # TVM adds half-precision helpers that no kernel calls, and calls every section .text.
     edit = [
         "--strip-debug",
+        "--remove-section=*tvm.fp16*",
         "--wildcard",
         f"--keep-global-symbol={prefix}_*",
         f"--rename-section=.text=.text.{prefix}_kernels",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +134,23 @@ def test_bad_arguments_are_answered(export: Export) -> None:
         model.run_float(window, skew=4)
     assert ctypes.c_int32(model.library.afib_model_run(None, None, None)).value == -1
     assert ctypes.c_int32(model.library.afib_model_run_float(None, None, None)).value == -1
+
+
+def test_calls_may_run_at_once(export: Export, onnx_of: Callable[..., Path]) -> None:
+    """ctypes lets go of the interpreter's lock, so these threads are inside the C together."""
+    model = Model(export("conv_depthwise").folder, "gcc")
+    x = nets.windows(onnx_of("conv_depthwise"), 400, seed=6)
+    expected = nets.reference(onnx_of("conv_depthwise"), x)
+    with ThreadPoolExecutor(4) as threads:
+        got = np.stack(list(threads.map(model.run_float, x)))
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_inexact_arithmetic_is_refused_by_the_compiler(export: Export, tmp_path: Path) -> None:
+    folder = export().folder
+    command = ("gcc", "-c", "-ffast-math", "-I", folder / "include", folder / "src" / "kernels.c")
+    with pytest.raises(AssertionError, match="compile it without -ffast-math"):
+        run_tool(*command, cwd=tmp_path)
 
 
 def test_nothing_is_undefined_in_the_language(

@@ -245,6 +245,19 @@ def test_weights_of_an_object_can_be_moved(board: Target, export: Export, unpack
 
 
 @pytest.mark.device
+def test_object_for_a_board_brings_nothing_else(board: Target, export: Export) -> None:
+    folder = export("softmax", codegen="object", target=board).folder / "lib/corstone300_m55"
+    text = run_tool("arm-none-eabi-nm", folder / "libafib_model.a")
+    symbols = [line.split() for line in text.splitlines() if len(line.split()) >= 2]
+    wanted = {words[-1] for words in symbols if words[-2] == "U"}
+    assert {name for name in wanted if not name.startswith("afib_")} <= {"expf", "memcpy", "memset"}
+    defined = {words[-1] for words in symbols if words[-2] in "TRDBVWC"}
+    assert defined
+    assert all(name.startswith("afib_") for name in defined)
+    assert "fp16" not in run_tool("arm-none-eabi-objdump", "-h", folder / "afib_kernels.o")
+
+
+@pytest.mark.device
 def test_object_and_portable_c_agree_on_their_interface(board: Target, export: Export) -> None:
     def interface(exported: Exported) -> list[str]:
         text = (exported.folder / "include/afib/model.h").read_text()
