@@ -37,8 +37,9 @@ OPSET = 18
 def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
     """Write a network as ONNX with batch 1, input `x` and output `logits`.
 
-    Batch normalisation is folded, paddings are attributes of their operators and a hard sigmoid
-    becomes a scaled convolution and a clip, so that a quantizer needs no node for the gate.
+    Batch normalisation is folded into the convolution in front of it; where there is none it
+    becomes a depthwise convolution of width one. Paddings are attributes of their operators and a
+    hard sigmoid becomes a scaled convolution and a clip, so that a quantizer needs no node for it.
 
     Args:
         network: Maps (batch, lead, sample) to (batch, class) logits; left as it is.
@@ -58,6 +59,7 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
     _strip(model)
     _make_pool_pads_explicit(model)
     _fold_hard_sigmoid(model)
+    _make_norms_convolutions(model)
     tidy_names(model)
     metadata = {
         "labels": json.dumps(spec.labels),
@@ -157,14 +159,15 @@ def _make_pool_pads_explicit(model: onnx.ModelProto) -> None:
             continue
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
         kernel, stride = attributes["kernel_shape"][0], attributes["strides"][0]
-        left, right = attributes["pads"]
+        left = attributes["pads"][0]
         covered = (length[node.output[0]] - 1) * stride + kernel
         pad = made_by.get(node.input[0])
         if pad is not None and pad.op_type == "Pad":
             left += int(numpy_helper.to_array(weights[pad.input[1]])[2])
             node.input[0] = pad.input[0]
             model.graph.node.remove(pad)
-        right = max(right, covered - length[node.input[0]] - left)
+        # For ceil_mode the exporter may count a last window that holds padding only.
+        right = min(max(0, covered - length[node.input[0]] - left), kernel - 1)
         del node.attribute[:]
         for name, value in (
             ("kernel_shape", [kernel]),
@@ -206,6 +209,36 @@ def _fold_hard_sigmoid(model: onnx.ModelProto) -> None:
         conv.input.extend(names[:2])
         graph.node[index].CopyFrom(
             helper.make_node("Clip", [stem, *names[2:]], list(node.output), name=node.name)
+        )
+    _drop_unused_initializers(model)
+
+
+def _make_norms_convolutions(model: onnx.ModelProto) -> None:
+    """Turn a BatchNormalization that follows no Conv into a depthwise Conv of width one."""
+    graph = model.graph
+    weights = initializers(model)
+    for node in graph.node:
+        if node.op_type != "BatchNormalization":
+            continue
+        gamma, beta, mean, var = (
+            numpy_helper.to_array(weights[name]).astype(np.float64) for name in node.input[1:]
+        )
+        epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
+        scale = gamma / np.sqrt(var + epsilon)
+        stem = node.output[0]
+        new = {f"{stem}.weight": scale.reshape(-1, 1, 1), f"{stem}.bias": beta - mean * scale}
+        graph.initializer.extend(
+            numpy_helper.from_array(value.astype(np.float32), name) for name, value in new.items()
+        )
+        node.CopyFrom(
+            helper.make_node(
+                "Conv",
+                [node.input[0], *new],
+                [stem],
+                name=node.name,
+                kernel_shape=[1],
+                group=len(scale),
+            )
         )
     _drop_unused_initializers(model)
 

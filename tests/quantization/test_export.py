@@ -135,3 +135,38 @@ def test_refuses_an_export_that_computes_something_else(tmp_path: Path) -> None:
     with pytest.raises(ExportError, match="differs from the trained one by 1 in a logit"):
         export_onnx(Modal(), spec, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
+
+
+class NormBehindRelu(nn.Module):
+    """A normalisation that no convolution in front of it can take, and pooling with gaps."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(2, 4, 3, padding=1)
+        self.norm = nn.BatchNorm1d(4)
+        self.norm.weight.data = torch.tensor([1.5, -0.5, 2.0, -1.0])
+        self.norm.bias.data = torch.tensor([0.1, 0.2, -0.3, 0.0])
+        self.norm.running_mean = torch.tensor([0.5, 0.1, 0.2, 0.3])
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.norm(torch.relu(self.conv(x)))
+        pooled = nn.functional.max_pool1d(y, 2, 3, ceil_mode=True)
+        logits: torch.Tensor = self.head(pooled.mean(-1))
+        return logits
+
+
+@pytest.mark.parametrize("n_samples", [30, 31, 32])
+def test_a_norm_behind_a_rectifier_becomes_a_depthwise_convolution(
+    n_samples: int, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    network = NormBehindRelu().eval()
+    spec = SignalSpec(fs_hz=100.0, leads=("I", "II"), n_samples=n_samples, labels=("a", "b", "c"))
+    path = export_onnx(network, spec, tmp_path / "net.onnx")
+    x = torch.randn(5, 2, n_samples)
+    with torch.no_grad():
+        expected = network(x).numpy()
+    np.testing.assert_allclose(run_onnx(path, x.numpy()), expected, atol=2e-5)
+    kinds = [node.op_type for node in load(path).graph.node]
+    assert kinds == ["Conv", "Relu", "Conv", "MaxPool", "ReduceMean", "Gemm"]
