@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -36,13 +36,13 @@ class BenchNet:
     make: Callable[[SignalSpec], nn.Module]
 
 
-def _option(name: str, **changes: Any) -> Callable[[SignalSpec], nn.Module]:
+def _option(name: str) -> Callable[[SignalSpec], nn.Module]:
     def make(spec: SignalSpec) -> nn.Module:
         from ecgexp.config.build import build
         from ecgexp.config.compose import compose
 
         node = compose("config", [f"architecture={name}"]).config["architecture"]
-        network: nn.Module = build({**node, **changes}, path="architecture", spec=spec)
+        network: nn.Module = build(node, path="architecture", spec=spec)
         return network
 
     return make
@@ -55,15 +55,9 @@ def _single_conv(spec: SignalSpec) -> nn.Module:
     return nn.Sequential(conv, nn.AdaptiveAvgPool1d(1), nn.Flatten())
 
 
-_RHYTHM_4_STAGES = [
-    {"filters": f, "kernel": 9, "stride": 2, "depth": d, "expand_ratio": 1, "se_ratio": 2}
-    for f, d in ((32, 2), (48, 2), (64, 2), (72, 1))
-]
 NETS = {
     "guide": BenchNet(spec=GUIDE_SPEC, make=_option("efficientnetv2_1d")),
-    "rhythm4": BenchNet(
-        spec=GUIDE_SPEC, make=_option("efficientnetv2_1d", blocks=_RHYTHM_4_STAGES)
-    ),
+    "rhythm4": BenchNet(spec=GUIDE_SPEC, make=_option("efficientnetv2_rhythm4")),
     "plain": BenchNet(spec=PLAIN_SPEC, make=_option("cnn_small")),
     "conv": BenchNet(spec=CONV_SPEC, make=_single_conv),
 }

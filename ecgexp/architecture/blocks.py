@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from ecgexp.errors import ConfigError
 
 BATCH_NORM_EPS = 1e-3
 BATCH_NORM_MOMENTUM = 0.1
@@ -29,44 +32,98 @@ def same_padding(length: int, kernel: int, stride: int) -> tuple[int, int]:
 
 
 class SameConv1d(nn.Conv1d):
-    """A convolution with Keras' `same` padding for any kernel, stride and input length."""
+    """A convolution with Keras' `same` padding for any kernel, stride, dilation and length."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (batch, channel, sample) to (batch, filter, ceil(sample / stride))."""
-        left, right = same_padding(x.shape[-1], self.kernel_size[0], self.stride[0])
+        span = (self.kernel_size[0] - 1) * self.dilation[0] + 1
+        left, right = same_padding(x.shape[-1], span, self.stride[0])
         if left != right:
             x = functional.pad(x, (left, right))
             left = 0
-        return functional.conv1d(x, self.weight, self.bias, self.stride, left, 1, self.groups)
+        return functional.conv1d(
+            x, self.weight, self.bias, self.stride, left, self.dilation, self.groups
+        )
 
 
 class SameMaxPool1d(nn.Module):
-    """Max-pooling over disjoint windows with Keras' `same` padding.
+    """Max-pooling with Keras' `same` padding.
 
     Args:
-        size: Width and step of the window in samples.
+        size: Width of the window in samples.
+        stride: Step of the window in samples.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, stride: int) -> None:
         super().__init__()
         self.size = size
+        self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, channel, sample) to (batch, channel, ceil(sample / size))."""
-        left, _ = same_padding(x.shape[-1], self.size, self.size)
-        if left:
-            x = functional.pad(x, (left, 0), value=-math.inf)
-        return functional.max_pool1d(x, self.size, ceil_mode=True)
+        """Map (batch, channel, sample) to (batch, channel, ceil(sample / stride))."""
+        left, right = same_padding(x.shape[-1], self.size, self.stride)
+        cut = right > 0 and self.size <= self.stride
+        if cut:
+            right = 0  # ceil_mode adds it without a copy
+        if left or right:
+            x = functional.pad(x, (left, right), value=-math.inf)
+        return functional.max_pool1d(x, self.size, self.stride, ceil_mode=cut)
+
+
+class ValidMaxPool1d(nn.Module):
+    """Max-pooling without padding; a window longer than the signal is cut to it.
+
+    Args:
+        size: Width of the window in samples.
+        stride: Step of the window in samples.
+    """
+
+    def __init__(self, size: int, stride: int) -> None:
+        super().__init__()
+        self.size = size
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channel, sample) to (batch, channel, (sample - size) // stride + 1)."""
+        return functional.max_pool1d(x, min(self.size, x.shape[-1]), self.stride)
+
+
+def batch_norm(channels: int) -> nn.BatchNorm1d:
+    """Return a batch normalisation with Keras' constants."""
+    return nn.BatchNorm1d(channels, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
 
 
 def conv_norm(
-    c_in: int, filters: int, kernel: int, *, stride: int = 1, groups: int = 1
+    c_in: int, filters: int, kernel: int, *, stride: int = 1, dilation: int = 1, groups: int = 1
 ) -> nn.Sequential:
     """Return a `same` convolution without bias and the batch normalisation behind it."""
-    convolution = SameConv1d(c_in, filters, kernel, stride=stride, groups=groups, bias=False)
-    return nn.Sequential(
-        convolution, nn.BatchNorm1d(filters, eps=BATCH_NORM_EPS, momentum=BATCH_NORM_MOMENTUM)
+    convolution = SameConv1d(
+        c_in, filters, kernel, stride=stride, dilation=dilation, groups=groups, bias=False
     )
+    return nn.Sequential(convolution, batch_norm(filters))
+
+
+class Pooling(nn.Module):
+    """Bring a signal of any length down to one vector.
+
+    Args:
+        kinds: `mean` and `max` over time, in the order in which they are written.
+        path: Where the list stands in the config, for messages.
+
+    Raises:
+        ConfigError: The list is empty or holds another word.
+    """
+
+    def __init__(self, kinds: Sequence[str], path: str) -> None:
+        super().__init__()
+        if isinstance(kinds, str) or not kinds or not set(kinds) <= {"mean", "max"}:
+            raise ConfigError(f"{path}={kinds!r}: write a list of `mean` and `max`")
+        self.kinds = tuple(kinds)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (batch, channel, sample) to (batch, channel x kind)."""
+        pooled = [x.mean(-1) if kind == "mean" else x.amax(-1) for kind in self.kinds]
+        return pooled[0] if len(pooled) == 1 else torch.cat(pooled, 1)
 
 
 class SqueezeExcite(nn.Module):

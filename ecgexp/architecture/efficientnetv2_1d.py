@@ -74,7 +74,7 @@ class MbConv(nn.Module):
             layers += [conv_norm(c_in, inner, 1), nn.ReLU6()]
         layers += [conv_norm(inner, inner, stage.kernel, groups=inner), nn.ReLU6()]
         if stride != 1:
-            layers.append(SameMaxPool1d(stride))
+            layers.append(SameMaxPool1d(stride, stride))
         layers.append(SqueezeExcite(inner, max(1, c_in // stage.se_ratio)))
         layers.append(conv_norm(inner, filters, 1))
         self.residual = c_in == filters and stride == 1
@@ -94,7 +94,7 @@ class EfficientNetV2(nn.Module):
     Args:
         spec: Leads in and classes out.
         stem: Fields of `Stem`.
-        blocks: One mapping with the fields of `Stage` per stage.
+        blocks: Fields of `Stage`: one mapping per stage, or one mapping with a list per field.
         dropout: Rate before the dense layer.
         drop_connect: Rate of the last residual branch; earlier ones get proportionally less.
 
@@ -107,7 +107,7 @@ class EfficientNetV2(nn.Module):
         *,
         spec: SignalSpec,
         stem: Mapping[str, Any],
-        blocks: Sequence[Mapping[str, Any]],
+        blocks: Sequence[Mapping[str, Any]] | Mapping[str, Any],
         dropout: float,
         drop_connect: float,
     ) -> None:

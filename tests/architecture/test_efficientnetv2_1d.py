@@ -12,7 +12,6 @@ from torch import nn
 
 from ecgexp.architecture.blocks import DropConnect
 from ecgexp.architecture.efficientnetv2_1d import EfficientNetV2, MbConv, Stage, round_to_8
-from ecgexp.architecture.size import measure_size
 from ecgexp.resources import resource_folder
 from ecgexp.types import SignalSpec
 
@@ -22,59 +21,6 @@ def guide(spec: SignalSpec) -> EfficientNetV2:
     node: dict[str, Any] = yaml.safe_load(path.read_text())
     del node["_target_"]
     return EfficientNetV2(spec=spec, **node)
-
-
-def stages(*rows: tuple[int, int, int]) -> list[dict[str, int]]:
-    return [
-        {"filters": f, "kernel": 9, "stride": 2, "depth": d, "expand_ratio": 1, "se_ratio": s}
-        for f, d, s in rows
-    ]
-
-
-def test_counts_of_the_guide_network(guide_spec: SignalSpec) -> None:
-    size = measure_size(guide(guide_spec), guide_spec)
-    assert (size.trainable, size.statistics, size.macs) == (30_912, 1_280, 763_952)
-    assert size.trainable + size.statistics == 32_192
-
-
-@pytest.mark.parametrize(
-    ("filters", "blocks", "n_samples", "n_classes", "parameters", "macs"),
-    [
-        (16, stages((24, 2, 2), (32, 2, 2), (40, 2, 2), (48, 1, 2)), 512, 2, 18_490, 556_128),
-        (
-            16,
-            stages((24, 1, 4), (32, 1, 4), (64, 1, 4), (72, 1, 4), (128, 1, 4)),
-            800,
-            4,
-            27_560,
-            729_288,
-        ),
-        (
-            24,
-            stages((32, 2, 4), (48, 2, 4), (64, 2, 4), (80, 2, 4), (96, 2, 4)),
-            800,
-            4,
-            71_290,
-            2_106_784,
-        ),
-        (24, stages((32, 2, 2), (48, 2, 2), (64, 2, 2), (72, 1, 2)), 800, 4, 39_400, 1_663_712),
-    ],
-    ids=["arr-2-eff-sm", "arr-4-eff-sm", "arr-4-eff-lg", "rhythm-class-4"],
-)
-def test_counts_of_the_other_published_sizes(
-    filters: int,
-    blocks: list[dict[str, int]],
-    n_samples: int,
-    n_classes: int,
-    parameters: int,
-    macs: int,
-) -> None:
-    labels = tuple(f"c{index}" for index in range(n_classes))
-    spec = SignalSpec(fs_hz=100.0, leads=("II",), n_samples=n_samples, labels=labels)
-    stem = {"filters": filters, "kernel": 9, "stride": 2}
-    network = EfficientNetV2(spec=spec, stem=stem, blocks=blocks, dropout=0.2, drop_connect=0.2)
-    size = measure_size(network, spec)
-    assert (size.trainable + size.statistics, size.macs) == (parameters, macs)
 
 
 def test_shapes_follow_the_table(guide_spec: SignalSpec) -> None:
