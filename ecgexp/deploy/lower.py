@@ -13,14 +13,11 @@ from tvm import s_tir, tirx
 
 from ecgexp.errors import BuildError
 
-# Kernels unroll by hand where it pays: full unrolling spills and bloats flash. A low-overhead loop
-# takes lr, one of the eight registers that a dot product can accumulate into; the copies that
-# follow cost more than the loop saves.
-_MVE_OPTIONS = [
-    "-unroll-threshold-aggressive:uint=0",
-    "-unroll-threshold-default:uint=0",
-    "-disable-arm-loloops:bool=true",
-]
+# Kernels unroll by hand where it pays: full unrolling spills and bloats flash.
+_CORE_OPTIONS = ["-unroll-threshold-aggressive:uint=0", "-unroll-threshold-default:uint=0"]
+# A low-overhead loop takes lr, one of the eight registers that a dot product can accumulate into;
+# the copies that follow cost more than the loop saves.
+_MVE_OPTIONS = [*_CORE_OPTIONS, "-disable-arm-loloops:bool=true"]
 # TVM claims this alignment, in bits, for a buffer's first element. A model's input is the caller's
 # array, which has the alignment of its element and no more.
 _ALIGNMENT = {"vector-width": 8}
@@ -59,7 +56,7 @@ def llvm_target(target: LoweringTarget) -> Any:
                 "mcpu": target.cpu,
                 "mfloat-abi": "hard",
                 **_ALIGNMENT,
-                **({"cl-opt": _MVE_OPTIONS} if target.isa == "mve" else {}),
+                "cl-opt": _MVE_OPTIONS if target.isa == "mve" else _CORE_OPTIONS,
             }
         )
     machine = platform.machine()

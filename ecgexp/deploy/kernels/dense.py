@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import conv1d_float_mve, conv1d_mve
+from ecgexp.deploy.kernels import conv1d_dsp, conv1d_float_mve, conv1d_mve
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -69,8 +69,8 @@ def build(  # noqa: PLR0913
         multiplier(x, w_scale, y),
     )
     limits = int8_limits(clamp)
-    if isa == "mve":
-        return _as_convolution(n_in, n_out, weight, constants[1:], x, y, limits)
+    if isa != "generic":
+        return _as_convolution(isa, n_in, n_out, weight, constants[1:], x=x, y=y, limits=limits)
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
@@ -85,10 +85,12 @@ def build(  # noqa: PLR0913
 
 
 def _as_convolution(
+    isa: Isa,
     n_in: int,
     n_out: int,
     weight: Array,
     constants: tuple[Array, ...],
+    *,
     x: QParams,
     y: QParams,
     limits: tuple[int, int],
@@ -96,7 +98,8 @@ def _as_convolution(
     """A dense layer is a convolution of one position and one tap."""
     shape = _shape(n_in, n_out)
     bias, scale = constants
-    kernel = conv1d_mve.build(shape, weight[:, :, None], bias, scale, x=x, y=y, limits=limits)
+    build_conv = conv1d_mve.build if isa == "mve" else conv1d_dsp.build
+    kernel = build_conv(shape, weight[:, :, None], bias, scale, x=x, y=y, limits=limits)
     return replace(kernel, name=f"dense_int8_i{n_in}o{n_out}")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import depthwise_float_mve, depthwise_mve
+from ecgexp.deploy.kernels import depthwise_dsp, depthwise_float_mve, depthwise_mve
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -69,6 +69,8 @@ def build(
         return depthwise_mve.build(
             shape, weight, constants[1], constants[2], x=x, y=y, limits=limits
         )
+    if isa == "dsp" and depthwise_dsp.fits(shape):
+        return depthwise_dsp.build(shape, constants, x=x, y=y, limits=int8_limits(clamp))
     return _int8_kernel(shape, constants, x, y, clamp)
 
 
