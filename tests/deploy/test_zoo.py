@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ecgexp.errors import BuildError
 from tests.deploy import nets
 from tests.deploy.zoo import ZOO
 
@@ -87,3 +88,14 @@ def test_padding_goes_into_the_convolution(tmp_path: Path) -> None:
     onnx = ZOO["conv_after_pad"](tmp_path / "float.onnx")
     steps = nets.compile_host(onnx, tmp_path).program.steps
     assert not [step for step in steps if step.kernel.name.startswith("pad")]
+
+
+def test_channels_of_a_number_without_a_code_are_refused(tmp_path: Path) -> None:
+    net = nets.Net()
+    x = net.op("Relu", net.conv("x", 1, 6, 5, pads=[2, 2]))
+    wide = net.op("Pad", x, net.const([0, 0, 0, 0, 2, 0], np.int64), net.const(-7.125))
+    flat = net.op("ReduceMean", wide, net.const([2], np.int64), keepdims=0)
+    path = net.save(net.dense(flat, 8, 3), 3, tmp_path / "f.onnx")
+    onnx = nets.quantize(path, tmp_path / "q.onnx")
+    with pytest.raises(BuildError, match=r"its constant -7\.125 has no code in its input's quant"):
+        nets.compile_host(onnx, tmp_path)

@@ -229,6 +229,14 @@ def pad_then_pool(path: Path) -> Path:
     return _flat_head(net, net.op("MaxPool", x, kernel_shape=[2], strides=[2]), 8, 12, path)
 
 
+def pad_channels(path: Path) -> Path:
+    """A shortcut that gains silent channels, as pre-activation residual networks have it."""
+    net = Net()
+    x = net.op("Relu", net.conv("x", 1, 6, 5, pads=[2, 2]))
+    y = net.op("Pad", x, net.const([0, 2, 0, 0, 3, 0], np.int64))
+    return _head(net, net.op("Add", net.conv(x, 6, 11, 3, pads=[1, 1]), y), 11, path)
+
+
 def scalar_arithmetic(path: Path) -> Path:
     net = Net()
     x = net.op("Relu", net.conv("x", 1, 8, 5, pads=[2, 2]))
@@ -283,6 +291,7 @@ ZOO: dict[str, Callable[[Path], Path]] = {
         dense_only,
         softmax,
         pad_then_pool,
+        pad_channels,
         scalar_arithmetic,
         max_of_a_bent_function,
         two_readers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -117,6 +118,37 @@ class Materialiser:
             if np.array_equal(place, grid):
                 return self._transpose(op, view.buffer, count, wanted.size // count)
         raise op.fail(f"the layout of its input {view.shape} cannot be reached by a transposition")
+
+    def pad_channels(
+        self, op: Op, value: Real | Table, pads: tuple[int, int], fill: float
+    ) -> Real | Table:
+        """Return a tensor of rank 3 with constant channels before and after its own.
+
+        Raises:
+            BuildError: The constant is no number of the tensor's quantization.
+        """
+        held = self.table(op, value) if isinstance(value, Table) else self.real(op, value)
+        border = fill
+        if isinstance(held, Table):
+            (place,) = np.nonzero(held.values == np.float32(fill))
+            if place.size == 0:
+                raise op.fail(f"its constant {fill:g} has no code in its input's quantization")
+            border = float(scalar.CODES[place[0]])
+        buffer = self.arrange(op, held)
+        batch, channels, length = held.shape
+        out = self.output((channels + sum(pads)) * length, buffer.dtype)
+        kernel = pad.build(
+            isa=self.isa,
+            length=length,
+            channels=channels,
+            time_pads=(0, 0),
+            channel_pads=pads,
+            value=border,
+            dtype=buffer.dtype,
+        )
+        self.program.call(kernel, (buffer,), out, op.origin or op.name)
+        order = time_major((batch, channels + sum(pads), length))
+        return replace(held, buffer=out, order=order)
 
     def _transpose(self, op: Op, buffer: Buffer, rows: int, cols: int) -> Buffer:
         key = ("transpose", buffer.index, rows)

@@ -212,8 +212,12 @@ def _padding(walk: Walk, op: Op, parts: tuple[Value | Array, ...], axis: int) ->
     before, after = sum(lengths[:place]), sum(lengths[place:])
     (signal,) = (part for part in parts if not isinstance(part, np.ndarray))
     inner = walk.unpadded(op, walk.settled(signal))
-    if axis != len(op.shape) - 1 or len(op.shape) != 3:
-        raise op.fail(f"padding axis {axis} of shape {op.shape} has no kernel; only time can be")
+    if len(op.shape) != 3 or axis == 0:
+        raise op.fail(
+            f"padding axis {axis} of shape {op.shape} has no kernel; time and channels have one"
+        )
+    if axis == 1:
+        return walk.materialiser.pad_channels(op, inner, (before, after), float(numbers[0]))
     return Padded(inner=inner, pads=(before, after), fill=float(numbers[0]))
 
 
