@@ -12,7 +12,7 @@ from tests.bench.figure import Figure
 
 PREPARE = """
 import sys, time
-import ecgexp.dataset.mitdb  # torch and Lightning load first: the figure is about records
+import ecgexp.dataset.annotated  # torch and Lightning load first: the figure is about records
 from ecgexp.config.compose import compose
 from ecgexp.pipeline import build_data
 job = compose("config", ["dataset=mitdb", "paths.home=" + sys.argv[1], *sys.argv[2:]])
