@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,10 +30,14 @@ CONV_SPEC = SignalSpec(
 
 @dataclass(frozen=True, kw_only=True)
 class BenchNet:
-    """A network that others have published figures for; `make` gives it random weights."""
+    """A network that others have published figures for; `make` gives it random weights.
+
+    `n_windows` settle its batch norms and calibrate it.
+    """
 
     spec: SignalSpec
     make: Callable[[SignalSpec], nn.Module]
+    n_windows: int = 64
 
 
 def _option(name: str) -> Callable[[SignalSpec], nn.Module]:
@@ -60,6 +64,12 @@ NETS = {
     "rhythm4": BenchNet(spec=GUIDE_SPEC, make=_option("efficientnetv2_rhythm4")),
     "plain": BenchNet(spec=PLAIN_SPEC, make=_option("cnn_small")),
     "conv": BenchNet(spec=CONV_SPEC, make=_single_conv),
+    "avh": BenchNet(spec=PLAIN_SPEC, make=_option("cnn_avh"), n_windows=16),
+    "resnet34": BenchNet(
+        spec=replace(GUIDE_SPEC, fs_hz=256.0, n_samples=7680),
+        make=_option("resnet34_hannun"),
+        n_windows=4,
+    ),
 }
 
 
@@ -85,7 +95,7 @@ def float_onnx(name: str, folder: Path, seed: int = 0) -> Path:
     network.train()
     with torch.no_grad():
         for _ in range(8):
-            network(torch.from_numpy(windows(16, seed, net.spec)))
+            network(torch.from_numpy(windows(min(16, net.n_windows), seed, net.spec)))
     return Path(export_onnx(network.eval(), net.spec, folder / f"{name}_float.onnx"))
 
 
@@ -96,7 +106,7 @@ def int8_onnx(name: str, folder: Path, seed: int = 0) -> Path:
 
     node = compose("config", ["quantization=ptq_int8"]).config["quantization"]
     quantizer = build(node, path="quantization")
-    calibration = windows(64, seed, NETS[name].spec)
+    calibration = windows(NETS[name].n_windows, seed, NETS[name].spec)
     return Path(
         quantizer.quantize(
             float_onnx(name, folder, seed), calibration, folder / f"{name}_int8.onnx"

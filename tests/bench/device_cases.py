@@ -94,3 +94,18 @@ CASES = (
     Case(title="HeartKit guide model, 800 x 1", net="guide", scheme="int8", target="cortex_m4"),
     Case(title="HeartKit guide model, 800 x 1", net="guide", scheme="int8", target="cortex_m7"),
 )
+# Minutes each; `--large`.
+LARGE_CASES = (
+    Case(
+        title="AVH CNN, 3600 x 1, 3.87 M parameters",
+        net="avh",
+        scheme="int8",
+        target="cortex_m55_large",
+    ),
+    Case(
+        title="34-layer residual network, 7680 x 1, 10.5 M parameters",
+        net="resnet34",
+        scheme="int8",
+        target="cortex_m55_large",
+    ),
+)
