@@ -16,6 +16,7 @@ from ecgexp.deploy.graph import Network, Op, Ref, element_count
 from ecgexp.deploy.kernels import Isa, QParams
 from ecgexp.deploy.program import Buffer, Program, Step
 from ecgexp.deploy.rewrite.deferred import Deferred
+from ecgexp.deploy.rewrite.fuse import fuse_max_pools
 from ecgexp.deploy.rewrite.materialise import Materialiser
 from ecgexp.deploy.rewrite.pointwise import Softmax
 from ecgexp.deploy.rewrite.rules import RULES
@@ -64,7 +65,8 @@ def _finish(walk: Walk, value: Value) -> Program:
         raise BuildError("the network has no operator")
     is_probability = isinstance(value, Deferred) and isinstance(value, Softmax)
     output, qparams = _output(walk, last, value)
-    steps = walk.materialiser.program.needed(output)
+    builder = walk.materialiser.program
+    steps = fuse_max_pools(builder.needed(output), output, builder)
     reads = {buffer.index for step in steps for buffer in step.inputs}
     source, input_qparams = walk.input, None
     if walk.border is not None and walk.input.index not in reads:

@@ -104,7 +104,7 @@ class ProgramBuilder:
         """Append a kernel call."""
         self.steps.append(
             Step(
-                symbol=self._symbol(kernel),
+                symbol=self.symbol(kernel),
                 kernel=kernel,
                 inputs=inputs,
                 output=output,
@@ -122,7 +122,8 @@ class ProgramBuilder:
                 kept.append(step)
         return tuple(reversed(kept))
 
-    def _symbol(self, kernel: Kernel) -> str:
+    def symbol(self, kernel: Kernel) -> str:
+        """Return the C name of a kernel's function; equal functions share one."""
         plain = kernel.func.without_attr("global_symbol")
         known = self._symbols.setdefault(tvm_ffi.structural_hash(plain), [])
         for func, symbol in known:

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import conv1d_float_mve, conv1d_mve, depthwise_conv1d
+from ecgexp.deploy.kernels import (
+    conv1d_dsp,
+    conv1d_float_mve,
+    conv1d_mve,
+    conv1d_pooled_mve,
+    depthwise_conv1d,
+)
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -25,6 +34,7 @@ from ecgexp.deploy.kernels.requant import (
     multiplier,
     requantize_scalar,
 )
+from ecgexp.deploy.kernels.window import Window
 from ecgexp.errors import BuildError
 
 Array = np.ndarray[Any, Any]
@@ -98,6 +108,9 @@ def build(  # noqa: PLR0913
         )
     if x is None or y is None or w_scale is None:
         return _float_kernel(isa, shape, weight, bias, clamp)
+    if isa == "dsp" and conv1d_dsp.fits(shape):
+        sums = (folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
+        return conv1d_dsp.build(shape, weight, *sums, x=x, y=y, limits=int8_limits(clamp))
     return _int8_kernel(isa, shape, weight, bias, x=x, w_scale=w_scale, y=y, clamp=clamp)
 
 
@@ -119,21 +132,66 @@ def _int8_kernel(
         multiplier(x, w_scale, y),
     )
     limits = int8_limits(clamp)
+    pooled: Callable[[Window], Kernel | None]
     if isa == "mve":
-        return conv1d_mve.build(shape, weight, constants[1], constants[2], x=x, y=y, limits=limits)
+        arguments = (shape, weight, constants[1], constants[2])
+        kernel = conv1d_mve.build(*arguments, x=x, y=y, limits=limits)
+        pooled = partial(conv1d_pooled_mve.build, *arguments, x=x, y=y, limits=limits)
+    else:
+        kernel = _loops(shape, constants, x, y, limits)
+        pooled = partial(_pooled_loops, shape, constants, x, y, limits)
+    # A step below zero would turn maxima into minima.
+    return replace(kernel, pooled=pooled) if bool(np.all(constants[2] >= 0)) else kernel
+
+
+def _loops(
+    shape: ConvShape,
+    constants: tuple[Array, ...],
+    x: QParams,
+    y: QParams,
+    limits: tuple[int, int],
+    window: Window | None = None,
+) -> Kernel:
+    """Plain loops, with the max pooling that follows or without one."""
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
-        with T.grid(shape.length_out, shape.c_out) as (p, c):
+
+        def accumulate(p: Any, c: Any) -> None:
             store(acc, 0, biases[c])
             with T.grid(shape.kernel, shape.group_in) as (k, i):
                 value = _padded_load(shape, data, p, c, k, i, T.int8(x.zero_point))
                 tap = weights[(c * shape.kernel + k) * shape.group_in + i]
                 store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
-            store(out, p * shape.c_out + c, requantize_scalar(acc[0], scales[c], y, limits))
 
-    name = f"conv1d_int8_{shape.label}"
-    return Kernel(name, _func(name, shape, "int8", constants, body), constants, shape.macs)
+        with T.grid(shape.length_out if window is None else window.length_out, shape.c_out) as (
+            p,
+            c,
+        ):
+            total = acc
+            if window is None:
+                accumulate(p, c)
+            else:
+                total = window.maximum(p, lambda position: accumulate(position, c), acc)
+            store(out, p * shape.c_out + c, requantize_scalar(total[0], scales[c], y, limits))
+
+    name = f"conv1d_int8_{shape.label}" + ("" if window is None else f"_max{window.kernel}")
+    length = shape.length_out if window is None else window.length_out
+    return Kernel(name, _func(name, shape, "int8", constants, body, length), constants, shape.macs)
+
+
+def _pooled_loops(
+    shape: ConvShape,
+    constants: tuple[Array, ...],
+    x: QParams,
+    y: QParams,
+    limits: tuple[int, int],
+    window: Window,
+) -> Kernel | None:
+    """Plain loops with a max pooling; None where its windows overlap."""
+    if window.stride < window.kernel:
+        return None
+    return _loops(shape, constants, x, y, limits, window)
 
 
 def _float_kernel(
@@ -162,11 +220,18 @@ def _float_kernel(
     return Kernel(name, _func(name, shape, "float32", constants, body), constants, shape.macs)
 
 
-def _func(name: str, shape: ConvShape, dtype: str, constants: tuple[Array, ...], body: Any) -> Any:
+def _func(
+    name: str,
+    shape: ConvShape,
+    dtype: str,
+    constants: tuple[Array, ...],
+    body: Any,
+    length_out: int | None = None,
+) -> Any:
     parameters = [
         Parameter("data", shape.length * shape.c_in, dtype),
         *constant_parameters(constants),
-        Parameter("out", shape.length_out * shape.c_out, dtype),
+        Parameter("out", (length_out or shape.length_out) * shape.c_out, dtype),
     ]
     return prim_func(name, parameters, body)
 

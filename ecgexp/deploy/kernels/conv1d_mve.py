@@ -141,12 +141,8 @@ def build(
         y: Quantization of the output.
         limits: Smallest and largest output value.
     """
-    constants = (
-        _pack_weights(shape, weight),
-        _per_block(shape, bias),
-        _per_block(shape, scale),
-    )
-    tile = _Tile(shape, x, y, limits)
+    constants = pack(shape, weight, bias, scale)
+    tile = Tile(shape, x, y, limits)
     parameters = [
         Parameter("data", shape.length * shape.c_in, "int8"),
         *constant_parameters(constants),
@@ -154,6 +150,11 @@ def build(
     ]
     name = f"conv1d_int8_{shape.label}"
     return Kernel(name, prim_func(name, parameters, tile.body), constants, shape.macs)
+
+
+def pack(shape: ConvShape, weight: Array, bias: Array, scale: Array) -> tuple[Array, ...]:
+    """Lay out the constants of a kernel; arguments as for `build`."""
+    return _pack_weights(shape, weight), _per_block(shape, bias), _per_block(shape, scale)
 
 
 def _blocks(shape: ConvShape) -> int:
@@ -189,7 +190,7 @@ def _pack_weights(shape: ConvShape, weight: Array) -> Array:
     return np.ascontiguousarray(pairs.transpose(0, 1, 2, 4, 3, 5)).reshape(-1).view(np.int32)
 
 
-class _Tile:
+class Tile:
     """Emits the loops of one convolution."""
 
     def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
@@ -221,21 +222,25 @@ class _Tile:
 
     def body(self, data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         """Emit the whole kernel."""
-        self.data, self.weights, self.biases = data, weights, biases
-        self.scales, self.out = scales, out
-        size = self.shape.length * self.shape.c_in
-        # A model's own input, which may lie at any byte, has one channel or one sample.
-        if self.shape.c_in % 4 == 0 and self.shape.group_in % 4 == 0 and self.shape.length > 1:
-            self.words = T.decl_buffer((size // 4,), "int32", data=data.data, layout=None)
+        self.bind(data, weights, biases, scales, out)
         inside = self.last - self.first
         with T.serial(self.shape.groups) as group:
-            if inside and self._columns_pay(inside):
+            if inside and self.columns_pay(inside):
                 self._column_tiles(group)
             elif inside:
                 step = min(_POSITIONS, inside)
                 self._row_tiles(group, lambda tile: self._tiles_inside(step, tile), border=False)
             if self.shape.length_out > inside:
                 self._row_tiles(group, self._tiles_at_border, border=True)
+
+    def bind(self, data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
+        """Take the buffers of the kernel."""
+        self.data, self.weights, self.biases = data, weights, biases
+        self.scales, self.out = scales, out
+        size = self.shape.length * self.shape.c_in
+        # A model's own input, which may lie at any byte, has one channel or one sample.
+        if self.shape.c_in % 4 == 0 and self.shape.group_in % 4 == 0 and self.shape.length > 1:
+            self.words = T.decl_buffer((size // 4,), "int32", data=data.data, layout=None)
 
     def _column_tiles(self, group: Any) -> None:
         pairs, single = divmod(self.shape.group_out, 2)
@@ -248,12 +253,18 @@ class _Tile:
     def _row_tiles(
         self, group: Any, tiles: Callable[[Callable[[list[Any]], None]], None], *, border: bool
     ) -> None:
+        self.each_block(
+            lambda block, width: tiles(lambda p: self._row_tile(p, group, block, width, border))
+        )
+
+    def each_block(self, emit: Callable[[Any, int], None]) -> None:
+        """Emit something for every four output channels of a group."""
         full, rest = divmod(self.shape.group_out, _BLOCK)
         if full:
             with T.serial(full) as block:
-                tiles(lambda p: self._row_tile(p, group, block, _BLOCK, border))
+                emit(block, _BLOCK)
         if rest:
-            tiles(lambda p: self._row_tile(p, group, i32(full), rest, border))
+            emit(i32(full), rest)
 
     def _tiles_inside(self, step: int, tile: Callable[[list[Any]], None]) -> None:
         """Emit tiles of `step` positions that read no padding."""
@@ -270,7 +281,7 @@ class _Tile:
         with T.serial(self.shape.length_out - inside) as i:
             tile([T.if_then_else(i < self.first, i, i + i32(inside)) if inside else i])
 
-    def _columns_pay(self, count: int) -> bool:
+    def columns_pay(self, count: int) -> bool:
         """Choose 4 x 2 tiles where four positions share most loads.
 
         Measured: LLVM has even registers for eight sums only as long as few addresses live beside
@@ -301,17 +312,27 @@ class _Tile:
         self, positions: list[Any], group: Any, block: Any, width: int, border: bool
     ) -> None:
         """Emit one or two positions by up to four channels, which are the lanes of a result."""
-        shape = self.shape
+        acc = self.row_sums(positions, group, block, border)
+        for j, p in enumerate(positions):
+            self.store_row(acc[ramp(j * _BLOCK, _BLOCK)], p, group, block, width)
+
+    def row_sums(self, positions: list[Any], group: Any, block: Any, border: bool) -> Any:
+        """Emit the sums, without bias, of some positions by four channels."""
         acc = local(len(positions) * _BLOCK, "int32")
-        place = group * _blocks(shape) + block
+        place = group * _blocks(self.shape) + block
         members = [(place * 2 + m // 2, m % 2) for m in range(_BLOCK)]
         self._accumulate(acc, positions, group, members, border)
-        for j, p in enumerate(positions):
-            sums = acc[ramp(j * _BLOCK, _BLOCK)] + self.biases[ramp(place * _BLOCK, _BLOCK)]
-            scale = self.scales[ramp(place * _BLOCK, _BLOCK)]
-            values = helium.requantize(sums, scale, self.y, self.limits)
-            at = p * shape.c_out + group * shape.group_out + block * _BLOCK
-            helium.store_lanes(self.out, at, values, width)
+        return acc
+
+    def store_row(self, sums: Any, p: Any, group: Any, block: Any, width: int) -> None:
+        """Requantize the sums of four channels and store the first `width` at position p."""
+        shape = self.shape
+        place = (group * _blocks(shape) + block) * _BLOCK
+        scale = self.scales[ramp(place, _BLOCK)]
+        sums = sums + self.biases[ramp(place, _BLOCK)]
+        values = helium.requantize(sums, scale, self.y, self.limits)
+        at = p * shape.c_out + group * shape.group_out + block * _BLOCK
+        helium.store_lanes(self.out, at, values, width)
 
     def _accumulate(
         self,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from ecgexp.errors import BuildError
 
-Isa = Literal["mve", "generic"]
+if TYPE_CHECKING:
+    from ecgexp.deploy.kernels.window import Window
+
+Isa = Literal["mve", "dsp", "generic"]
 Clamp = tuple[float, float]
 
 
@@ -43,6 +47,9 @@ class Kernel:
         constants: Arrays to pass after the data inputs, in order.
         macs: Multiply-accumulates of one call.
         in_place: Whether the output may lie where the first input lies.
+        maximum: The windows of an int8 max pooling; None for every other operator.
+        pooled: Builds the operator together with a max pooling of its output; returns None where
+            the two are better left apart, and is None where they cannot be one.
     """
 
     name: str
@@ -50,6 +57,8 @@ class Kernel:
     constants: tuple[np.ndarray[Any, Any], ...]
     macs: int
     in_place: bool = False
+    maximum: Window | None = None
+    pooled: Callable[[Window], Kernel | None] | None = None
 
 
 def check_isa(isa: str) -> None:
@@ -58,5 +67,5 @@ def check_isa(isa: str) -> None:
     Raises:
         BuildError: `isa` is not supported.
     """
-    if isa not in ("mve", "generic"):
-        raise BuildError(f"isa {isa!r} is not supported; kernels exist for: generic, mve")
+    if isa not in ("mve", "dsp", "generic"):
+        raise BuildError(f"isa {isa!r} is not supported; kernels exist for: generic, dsp, mve")

@@ -84,7 +84,8 @@ def _max_kernel(isa: Isa, window: Window, dtype: str) -> Kernel:
     name = f"max_pool_{dtype}_{window.label}"
     if isa == "mve" and window.channels >= 4:
         body = pool_mve.max_body(window, dtype)
-    return Kernel(name, prim_func(name, window.parameters(dtype), body), (), 0)
+    func = prim_func(name, window.parameters(dtype), body)
+    return Kernel(name, func, (), 0, maximum=window if dtype == "int8" else None)
 
 
 def _float_average(window: Window, count_include_pad: bool) -> Kernel:

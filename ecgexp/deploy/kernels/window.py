@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from ecgexp.deploy.kernels.ir import Parameter, T, i32
+from ecgexp.deploy.kernels.ir import Parameter, T, i32, local, store
+
+LOWEST = -(2**31)
 
 
 class Window:
@@ -43,6 +46,24 @@ class Window:
         """Load tap k of position p; taps in the padding read as `padding`."""
         value = data[self.index(p, k, c)]
         return T.if_then_else(self.inside(p, k), value, padding) if any(self.pads) else value
+
+    def maximum(self, p: Any, accumulate: Callable[[Any], None], acc: Any) -> Any:
+        """Emit the largest sum of window p and return its place.
+
+        Args:
+            p: Position of the window.
+            accumulate: Emits the sum of one position into `acc`.
+            acc: int32 (1,).
+        """
+        best = local(1, "int32")
+        store(best, 0, i32(LOWEST))
+        with T.serial(self.kernel) as k:
+            t = p * self.stride + k - self.pads[0]
+            # Taps outside repeat a tap inside, which does not change a maximum.
+            t = T.min(T.max(t, i32(0)), i32(self.length - 1)) if any(self.pads) else t
+            accumulate(t)
+            store(best, 0, T.max(best[0], acc[0]))
+        return best
 
     def count(self, p: Any, count_include_pad: bool) -> Any:
         """Return the divisor of position p as an int32 expression."""
