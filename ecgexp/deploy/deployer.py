@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 from ecgexp.errors import BuildError, ConfigError
 from ecgexp.target import Target
@@ -25,6 +26,8 @@ class Deployer:
         timeout_s: Wall-clock limit of the run in seconds.
         allow_float_ops: How many operators of an int8 network may run in float32, apart from a
             final softmax.
+        profile: `layers` adds what each layer cost, as tables and a picture, on targets that count
+            instructions; `none` leaves it out.
         cache_dir: Keeps tools that are compiled once.
         limits: Largest `flash_bytes`, `ram_bytes` and `instructions`; None for no limit.
 
@@ -38,6 +41,7 @@ class Deployer:
         n_golden: int,
         timeout_s: float,
         allow_float_ops: int,
+        profile: Literal["none", "layers"],
         cache_dir: str,
         limits: Mapping[str, float | None],
     ) -> None:
@@ -47,6 +51,8 @@ class Deployer:
             raise ConfigError(f"deploy.timeout_s={timeout_s}: write a positive number of seconds")
         if allow_float_ops < 0:
             raise ConfigError(f"deploy.allow_float_ops={allow_float_ops}: write 0 or more")
+        if profile not in ("none", "layers"):
+            raise ConfigError(f"deploy.profile={profile}: write none or layers")
         if set(limits) != set(LIMITS):
             raise ConfigError(
                 f"deploy.limits has the keys {sorted(limits)}: write exactly {', '.join(LIMITS)}"
@@ -57,6 +63,7 @@ class Deployer:
         self.n_golden = n_golden
         self.timeout_s = timeout_s
         self.allow_float_ops = allow_float_ops
+        self.profile: Literal["none", "layers"] = profile
         self.cache_dir = Path(cache_dir).expanduser()
         self.limits = dict(limits)
 
@@ -119,9 +126,14 @@ class Deployer:
                 cache_folder=self.cache_dir,
             )
         evidence = Evidence(
-            compiled=compiled, firmware=firmware, run_log=run_log, golden=golden, target=placed
+            name=bundle.name,
+            compiled=compiled,
+            firmware=firmware,
+            run_log=run_log,
+            golden=golden,
+            target=placed,
         )
-        report = write_report(evidence, bundle.scheme, self.limits, folder)
+        report = write_report(evidence, bundle.scheme, self.limits, folder, profile=self.profile)
         log.info(
             "deployed %s to %s in %.1f s: %s",
             bundle.name,

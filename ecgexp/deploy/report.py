@@ -8,12 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Literal
 
 import numpy as np
 
 from ecgexp.deploy.compiler import Compiled
 from ecgexp.deploy.firmware import Firmware
 from ecgexp.deploy.golden import Golden
+from ecgexp.deploy.layers import Layer, by_operator, layers_of, tell
 from ecgexp.deploy.runner import Record, RunLog
 from ecgexp.errors import RunnerError
 from ecgexp.target import Target
@@ -21,7 +23,19 @@ from ecgexp.types import DeployReport, Inference, Scheme
 
 log = logging.getLogger(__name__)
 
+Profile = Literal["none", "layers"]
+
 _COUNTS = ("instructions", "cycles_est", "elapsed_us")
+_LAYER_COLUMNS = (
+    "layer",
+    "operator",
+    "macs",
+    "instructions",
+    "cycles_est",
+    "instructions_per_mac",
+    "weight_bytes",
+    "output_bytes",
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +43,7 @@ class Evidence:
     """Everything a report is made from.
 
     Attributes:
+        name: The network's name, for titles.
         compiled: The compiled network.
         firmware: The image.
         run_log: What the target answered; None where the image was only built.
@@ -36,6 +51,7 @@ class Evidence:
         target: Where it ran.
     """
 
+    name: str
     compiled: Compiled
     firmware: Firmware
     run_log: RunLog | None
@@ -44,7 +60,12 @@ class Evidence:
 
 
 def write_report(
-    evidence: Evidence, scheme: Scheme, limits: Mapping[str, float | None], folder: Path
+    evidence: Evidence,
+    scheme: Scheme,
+    limits: Mapping[str, float | None],
+    folder: Path,
+    *,
+    profile: Profile,
 ) -> DeployReport:
     """Compare, count, judge, and write the tables.
 
@@ -52,7 +73,9 @@ def write_report(
         evidence: What was built and run.
         scheme: Quantization scheme of the network.
         limits: Largest value per metric, or None.
-        folder: Gets `inferences.csv`, `counts.csv` and `profile.csv`.
+        folder: Gets `inferences.csv`, `counts.csv`, `profile.csv` and, where instructions are
+            counted, the profile per layer.
+        profile: Whether to write that profile.
 
     Raises:
         RunnerError: The target answered another number of windows than it was given.
@@ -72,6 +95,12 @@ def write_report(
             _write_counts(folder / "counts.csv", inferences),
             _write_profile(folder / "profile.csv", evidence, run_log),
         )
+        if profile == "layers" and run_log.profile:
+            tables += write_layers(
+                layers_of(evidence.compiled.program, run_log.profile, len(run_log.records)),
+                f"{evidence.name} on {target.name} ({target.fidelity})",
+                folder,
+            )
     return DeployReport(
         target=target.name,
         fidelity=target.fidelity,
@@ -222,6 +251,36 @@ def _write_profile(path: Path, evidence: Evidence, run_log: RunLog) -> Path:
         )
     header = ("function", "calls", "macs", "instructions", "cycles_est", "operators")
     return _write_table(path, header, rows)
+
+
+def write_layers(layers: Sequence[Layer], title: str, folder: Path) -> tuple[Path, ...]:
+    """Write `layers.csv`, its sums per operator as `operators.csv`, and the picture `layers.png`.
+
+    Args:
+        layers: The rows, in the order of the network.
+        title: What ran where.
+        folder: Where to write.
+    """
+    # matplotlib takes a second to import: only a profile pays for it.
+    from ecgexp.report.layers import layer_costs
+
+    tell(layers)
+    tables = []
+    for name, rows in (("layers.csv", layers), ("operators.csv", by_operator(layers))):
+        cells = ([_shown(getattr(row, column)) for column in _LAYER_COLUMNS] for row in rows)
+        tables.append(_write_table(folder / name, _LAYER_COLUMNS, cells))
+    picture = layer_costs(
+        [layer.layer for layer in layers],
+        [layer.instructions for layer in layers],
+        [layer.floor for layer in layers],
+        title,
+        folder / "layers.png",
+    )
+    return (*tables, picture)
+
+
+def _shown(value: object) -> object:
+    return f"{value:.10g}" if isinstance(value, float) else value
 
 
 def _write_table(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:

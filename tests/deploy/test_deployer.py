@@ -23,6 +23,7 @@ OPTIONS: dict[str, Any] = {
     "n_golden": 4,
     "timeout_s": 60.0,
     "allow_float_ops": 0,
+    "profile": "layers",
     "limits": {"flash_bytes": None, "ram_bytes": None, "instructions": None},
 }
 
@@ -48,6 +49,7 @@ def test_options_bind(name: str, kind: Callable[..., Any]) -> None:
         ({"n_golden": 0}, "deploy.n_golden=0"),
         ({"timeout_s": 0.0}, "deploy.timeout_s=0.0"),
         ({"allow_float_ops": -1}, "deploy.allow_float_ops=-1"),
+        ({"profile": "all"}, "deploy.profile=all: write none or layers"),
         ({"limits": {"flash": 1}}, r"deploy.limits has the keys \['flash'\]"),
         (
             {"limits": {"flash_bytes": -5, "ram_bytes": None, "instructions": None}},

@@ -144,6 +144,7 @@ def test_random_network_gives_the_same_bits_on_the_emulator_and_here(
         n_golden=6,
         timeout_s=60.0,
         allow_float_ops=0,
+        profile="none",
         cache_dir=str(tmp_path / "cache"),
         limits=NO_LIMITS,
     )

@@ -60,6 +60,7 @@ def _evidence(
     compiled: Any = SimpleNamespace(program=program, library=library)
     target: Any = SimpleNamespace(name="board", fidelity="emulated-instructions", clock_hz=1e6)
     return Evidence(
+        name="net",
         compiled=compiled,
         firmware=firmware,
         run_log=RunLog(
@@ -77,7 +78,7 @@ def _evidence(
 def test_metrics_are_medians_under_their_own_names(tmp_path: Path) -> None:
     rows = [[2, 4], [6, 8], [1, 1]]
     evidence = _evidence(tmp_path, rows, [[1, 2], [3, 4], [0.5, 0.5]])
-    result = write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path)
+    result = write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path, profile="none")
     assert result.metrics == {
         "macs": 1000,
         "flash_bytes": 5000,
@@ -98,7 +99,7 @@ def test_metrics_are_medians_under_their_own_names(tmp_path: Path) -> None:
 
 def test_tables_hold_spread_and_profile(tmp_path: Path) -> None:
     evidence = _evidence(tmp_path, [[2, 4], [6, 8]], [[1, 2], [3, 4]])
-    write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path)
+    write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path, profile="none")
     with (tmp_path / "counts.csv").open() as stream:
         counts = {row["per_inference"]: row for row in csv.DictReader(stream)}
     assert counts["instructions"] == {
@@ -116,7 +117,7 @@ def test_tables_hold_spread_and_profile(tmp_path: Path) -> None:
 
 def test_one_wrong_bit_is_reported_and_not_deployable(tmp_path: Path) -> None:
     evidence = _evidence(tmp_path, [[2, 4], [6, 9]], [[1, 2], [3, 4]])
-    result = write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path)
+    result = write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path, profile="none")
     assert result.metrics["golden_equal"] == 0.5
     assert [inference.equal for inference in result.inferences] == [True, False]
     assert result.limit_violations == (
@@ -133,7 +134,7 @@ def test_either_answer_of_onnx_runtime_counts_and_the_second_is_reported(
     written = [[1, 2], [3, 4], [0.5, 1], [0, 0]]
     fused = [[1, 2.5], [3, 4.5], [0.5, 1], [1, 1]]
     result = write_report(
-        _evidence(tmp_path, rows, written, fused), "ptq_int8", NO_LIMITS, tmp_path
+        _evidence(tmp_path, rows, written, fused), "ptq_int8", NO_LIMITS, tmp_path, profile="none"
     )
     assert [inference.equal for inference in result.inferences] == [True, True, True, False]
     assert result.metrics["golden_equal"] == 0.75
@@ -153,7 +154,7 @@ def test_golden_file_of_a_float_network_has_one_answer(tmp_path: Path) -> None:
 def test_missing_answers_are_an_error(tmp_path: Path) -> None:
     evidence = _evidence(tmp_path, [[2, 4]], [[1, 2], [3, 4]])
     with pytest.raises(RunnerError, match=r"board answered 1 of 2 windows: see .*uart\.log"):
-        write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path)
+        write_report(evidence, "ptq_int8", NO_LIMITS, tmp_path, profile="none")
 
 
 def test_limits_name_metric_value_and_key() -> None:
