@@ -58,9 +58,9 @@ def find_model(target: Target) -> str:
         subsystem = "310" if target.cpu == "cortex-m85" else "300"
         raise RunnerError(
             f"target.executable = {target.executable!r} of target {target.name} is neither on PATH "
-            f"nor an executable file. The Corstone-{subsystem} Ecosystem FVP comes from Arm's website "
-            "(developer.arm.com, Arm Ecosystem FVPs) under an EULA that you accept there; no "
-            "package registry has it. Install it and set target.executable=/path/to/"
+            f"nor an executable file. The Corstone-{subsystem} Ecosystem FVP comes from Arm's "
+            "website (developer.arm.com, Arm Ecosystem FVPs) under an EULA that you accept "
+            "there; no package registry has it. Install it and set target.executable=/path/to/"
             f"FVP_Corstone_SSE-{subsystem}, or use target=corstone300_m55 (QEMU)"
         )
     return path
