@@ -50,6 +50,7 @@ def smaller(words: list[str], home: Path) -> list[str]:
         "RUN": run_id,
         "DIR": os.environ.get("ECGEXP_DATA", str(home)),
         "net.onnx": str(home / "net.onnx"),
+        "FOLDER": str(home / "library"),
         "vectors.npz": str(home / "vectors.npz"),
     }
     words = [
@@ -74,7 +75,7 @@ def test_command(command: str, home: Path, capsys: pytest.CaptureFixture[str]) -
     words = shlex.split(command)[1:]
     if "dataset=mitdb" in words and "ECGEXP_DATA" not in os.environ:
         pytest.skip("ECGEXP_DATA is not set: no MIT-BIH recordings")
-    if words[0] == "deploy" and not _has_tools(words):
+    if words[0] in ("deploy", "export") and not _has_tools(words):
         pytest.skip("no arm-none-eabi-gcc or qemu-system-arm")
     assert main(smaller(words, home)) == 0, capsys.readouterr().err
     if "format=json" in words:
