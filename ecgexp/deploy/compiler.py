@@ -84,7 +84,8 @@ def compile_network(
     finally:
         shutil.rmtree(aside, ignore_errors=True)
     log.info(
-        "compiled %s for %s in %.1f s: %d kernels, %d MACs, weights %d, code %d, arena %d bytes",
+        "compiled %s for %s in %.1f s: %d kernels, %d MACs, weights %d, code %d, arena %d bytes "
+        "(%d alive at once)",
         name,
         target.name,
         time.perf_counter() - started,
@@ -93,7 +94,14 @@ def compile_network(
         library.weight_bytes,
         code,
         arena.n_bytes,
+        arena.lower_bound,
     )
+    if arena.excess:
+        log.info(
+            "the arena is %.0f %% larger than what is alive at once: %s",
+            100 * (arena.n_bytes / arena.lower_bound - 1),
+            arena.excess,
+        )
     return Compiled(program=program, arena=arena, library=library.moved(folder), target=settled)
 
 

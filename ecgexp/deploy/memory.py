@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ecgexp.deploy.program import Program
 
 ALIGNMENT = 16
+TOLERATED_EXCESS = 1.05
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,11 +39,13 @@ class Arena:
         offsets: Buffer index to byte offset; input and output of the network are not in it.
         n_bytes: Size of the arena.
         lower_bound: Bytes alive at once at least; no plan can be smaller.
+        excess: Why it is over 5 % larger than that; empty where it is not.
     """
 
     offsets: dict[int, int]
     n_bytes: int
     lower_bound: int
+    excess: str
 
 
 def plan_arena(program: Program, *, seed: int = 0, rounds: int = 200) -> Arena:
@@ -60,6 +63,7 @@ def plan_arena(program: Program, *, seed: int = 0, rounds: int = 200) -> Arena:
         offsets={index: offsets[slot] for index, slot in owner.items()},
         n_bytes=_aligned(max(sizes, default=0)),
         lower_bound=live_bytes(intervals),
+        excess=explain_excess(intervals, offsets, [step.origin for step in program.steps]),
     )
 
 
@@ -100,6 +104,36 @@ def live_bytes(intervals: Sequence[Interval]) -> int:
             for step in steps
         ),
         default=0,
+    )
+
+
+def explain_excess(
+    intervals: Sequence[Interval], offsets: Sequence[int], origins: Sequence[str]
+) -> str:
+    """Say which tensor makes a plan larger than the bytes alive at once, and by how much.
+
+    Args:
+        intervals: What was placed.
+        offsets: Where.
+        origins: What each step stands for.
+
+    Returns:
+        A sentence, or nothing for a plan within 5 % of the lower bound.
+    """
+    bound, peak = live_bytes(intervals), _peak(intervals, offsets)
+    if peak <= TOLERATED_EXCESS * bound:
+        return ""
+    ends = [o + _aligned(i.n_bytes) for o, i in zip(offsets, intervals, strict=True)]
+    top = intervals[ends.index(peak)]
+    alive = (
+        sum(_aligned(i.n_bytes) for i in intervals if i.first <= step <= i.last)
+        for step in range(top.first, top.last + 1)
+    )
+    gaps = peak - max(alive)
+    return (
+        f"no order tried packs {len(intervals)} tensors tighter: the {top.n_bytes} bytes of step "
+        f"{top.first} ({origins[top.first]}), needed until step {top.last}, lie on top of gaps of "
+        f"{gaps} bytes between tensors of other lifetimes"
     )
 
 

@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecgexp.deploy.kernels import Kernel
-from ecgexp.deploy.memory import ALIGNMENT, Interval, live_bytes, place, plan_arena
+from ecgexp.deploy.memory import (
+    ALIGNMENT,
+    Interval,
+    explain_excess,
+    live_bytes,
+    place,
+    plan_arena,
+)
 from ecgexp.deploy.program import Buffer, Program, Step
 
 INTERVALS = st.lists(
@@ -46,6 +53,19 @@ def test_lower_bound_by_hand() -> None:
     assert live_bytes(intervals) == 112 + 64
     offsets = place(intervals, seed=0, rounds=50)
     assert max(o + i.n_bytes for o, i in zip(offsets, intervals, strict=True)) <= 176
+
+
+def test_a_plan_over_the_bound_names_the_tensor_that_does_not_fit() -> None:
+    intervals = [
+        Interval(n_bytes=160, first=0, last=1),
+        Interval(n_bytes=320, first=1, last=2),
+        Interval(n_bytes=160, first=2, last=3),
+    ]
+    origins = ["Conv a", "Conv b", "Add c", "Gemm d"]
+    assert explain_excess(intervals, [0, 160, 0], origins) == ""
+    reason = explain_excess(intervals, [0, 160, 480], origins)
+    assert "packs 3 tensors tighter: the 160 bytes of step 2 (Add c), needed until step 3" in reason
+    assert "gaps of 160 bytes" in reason
 
 
 def test_hill_climbing_reaches_a_bound_that_first_fit_misses() -> None:
