@@ -101,27 +101,16 @@ class GroupedFolds:
         Raises:
             ConfigError: There is no such fold, or there are fewer groups than folds.
         """
-        _check_fold(fold, n_folds)
         by_patient = self.unit == "patient"
         units = recordings.patients if by_patient else recordings.copies
         pool, group = np.unique(np.array(units), return_inverse=True)
-        if len(pool) < n_folds:
-            raise ConfigError(
-                f"dataset.n_folds={n_folds}: there are only {len(pool)} groups "
-                f"(unit: {self.unit}) to put into folds; use fewer folds"
-            )
         counts = np.zeros((len(pool), recordings.n_classes), dtype=np.int64)
         np.add.at(counts, (group, recordings.y), 1)
-        part = spread(counts, np.full(n_folds, 1 / n_folds), seed=seed)
-        of_group = np.full(len(pool), "train", dtype=object)
-        of_group[part == fold] = "test"
-        rest = np.flatnonzero(part != fold)
-        shares = np.array([1 - self.val_fraction, self.val_fraction])
-        of_group[rest[spread(counts[rest], shares, seed=seed) == 1]] = "val"
+        of_group = split_by_fold(counts, n_folds, fold, val_fraction=self.val_fraction, seed=seed)
         together = len(set(recordings.patients)) == len(set(recordings.copies))
         return Assignment(
             recording=np.arange(len(recordings.y)),
-            split=tuple(of_group[group]),
+            split=tuple(of_group[index] for index in group),
             units=tuple(units),
             caveat="" if by_patient or together else _WITHIN_PATIENT,
             leaks=False,
@@ -267,6 +256,59 @@ def spread(
         part[group] = lack.argmin()
         filled[part[group]] += weight[group]
     return part
+
+
+def fold_of_group(
+    counts: NDArray[np.int64], n_folds: int, fold: int, *, seed: int
+) -> NDArray[np.int64]:
+    """Put groups into folds of equal shares of every class.
+
+    Args:
+        counts: Examples per group and class (group, class).
+        n_folds: Number of folds.
+        fold: The fold that will be used, from 0.
+        seed: Seed of the order among groups alike.
+
+    Returns:
+        The fold of each group (group,).
+
+    Raises:
+        ConfigError: There is no such fold, or there are fewer groups than folds.
+    """
+    _check_fold(fold, n_folds)
+    if len(counts) < n_folds:
+        raise ConfigError(
+            f"dataset.n_folds={n_folds}: there are only {len(counts)} groups to put into folds; "
+            "use fewer folds"
+        )
+    return spread(counts, np.full(n_folds, 1 / n_folds), seed=seed)
+
+
+def split_by_fold(
+    counts: NDArray[np.int64], n_folds: int, fold: int, *, val_fraction: float, seed: int
+) -> list[Split]:
+    """Test on one fold of groups, validate on a share of the others.
+
+    Args:
+        counts: Examples per group and class (group, class).
+        n_folds: Number of folds.
+        fold: The fold that tests, from 0.
+        val_fraction: Share of the groups outside of it for validation.
+        seed: Seed of the order among groups alike.
+
+    Returns:
+        The split of each group.
+
+    Raises:
+        ConfigError: There is no such fold, or there are fewer groups than folds.
+    """
+    tests = fold_of_group(counts, n_folds, fold, seed=seed) == fold
+    splits: list[Split] = ["test" if inside else "train" for inside in tests]
+    rest = np.flatnonzero(~tests)
+    side = spread(counts[rest], np.array([1 - val_fraction, val_fraction]), seed=seed)
+    for group in rest[side == 1]:
+        splits[group] = "val"
+    return splits
 
 
 def _check_fold(fold: int, n_folds: int) -> None:

@@ -1,4 +1,4 @@
-"""What to cut out of an annotated record and what to call it: beats, or windows by rhythm."""
+"""Beats out of annotated records, on a fixed split of records."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgexp.dataset.folds import fold_of_group
 from ecgexp.dataset.header import Header
 from ecgexp.dataset.labels import LEFT_OUT, LabelMap
 from ecgexp.dataset.records import Annotations
-from ecgexp.dataset.splits import choose_patients, split_by_fraction
-from ecgexp.dataset.windows import Split, tile
+from ecgexp.dataset.splits import choose_patients
+from ecgexp.dataset.windows import Split
 from ecgexp.errors import ConfigError
 
 
@@ -89,14 +90,22 @@ class BeatTask:
         records: Sequence[str],
         patients: Sequence[str],
         counts: NDArray[np.int64],
+        *,
+        fold: int | None,
+        n_folds: int,
         seed: int,
     ) -> list[Split]:
         """Test on the test records; draw validation patients out of the training records.
+
+        With a fold, the patients of that fold of the training records validate instead: choices
+        made over all folds look at training records only.
 
         Args:
             records: Record names, training records first.
             patients: Patient of each record.
             counts: Windows per record and class (record, class).
+            fold: Which fold validates, from 0; None to draw `n_val_patients`.
+            n_folds: Number of folds.
             seed: Seed of the draw.
 
         Returns:
@@ -106,13 +115,16 @@ class BeatTask:
         splits: list[Split] = ["train" for _ in records]
         splits[n_train:] = ["test" for _ in records[n_train:]]
         pool = sorted(set(patients[:n_train]))
-        of_patient = _sum_by_patient(pool, patients[:n_train], counts[:n_train])
-        chosen = choose_patients(
-            of_patient,
-            self.n_val_patients,
-            seed=seed,
-            what=f"dataset.tasks.beat.n_val_patients={self.n_val_patients}",
-        )
+        of_patient = sum_by_patient(pool, patients[:n_train], counts[:n_train])
+        if fold is not None:
+            chosen = np.flatnonzero(fold_of_group(of_patient, n_folds, fold, seed=seed) == fold)
+        else:
+            chosen = choose_patients(
+                of_patient,
+                self.n_val_patients,
+                seed=seed,
+                what=f"dataset.tasks.beat.n_val_patients={self.n_val_patients}",
+            )
         validation = {pool[index] for index in chosen}
         for index in range(n_train):
             if patients[index] in validation:
@@ -128,121 +140,10 @@ class BeatTask:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class RhythmTask:
-    """Windows of one rhythm, split by patient.
-
-    Attributes:
-        length_s: Length of a window in seconds.
-        stride_s: Seconds from one window's start to the next.
-        classes: Class name to rhythm labels, without the bracket of the annotation.
-        ignored: Rhythm labels that make no window.
-        labels: The classes to keep, in order.
-        source_records: The records to read.
-        val_fraction: Share of the patients for validation.
-        test_fraction: Share of the patients for the test.
-    """
-
-    length_s: float
-    stride_s: float
-    classes: Mapping[str, Sequence[str]]
-    ignored: Sequence[str]
-    labels: Sequence[str]
-    source_records: Sequence[str]
-    val_fraction: float
-    test_fraction: float
-
-    def __post_init__(self) -> None:
-        """Refuse a window without length, and a label map that contradicts itself.
-
-        Raises:
-            ConfigError: Names the key and the value.
-        """
-        if min(self.length_s, self.stride_s) <= 0:
-            raise ConfigError(
-                f"dataset.tasks.window: length_s={self.length_s:g} and "
-                f"stride_s={self.stride_s:g} must be positive"
-            )
-        self._map()
-
-    @property
-    def records(self) -> tuple[str, ...]:
-        """The records to read, as text: YAML reads 100 as a number."""
-        return tuple(str(record) for record in self.source_records)
-
-    @property
-    def window_s(self) -> float:
-        """Length of a window in seconds."""
-        return self.length_s
-
-    def describe(self) -> dict[str, Any]:
-        """Return every parameter as plain containers."""
-        return asdict(self)
-
-    def windows(
-        self, header: Header, annotations: Annotations
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Return first sample and class of each window that one class of rhythm fills.
-
-        Raises:
-            DataError: The map does not know a rhythm.
-        """
-        marks = [i for i, note in enumerate(annotations.note) if note.startswith("(")]
-        begins = annotations.sample[marks]
-        rhythm = self._map().encode(
-            [annotations.note[i][1:] for i in marks], begins, record=header.name
-        )
-        length = round(self.length_s * header.fs_hz)
-        starts = tile(header.n_samples, length, round(self.stride_s * header.fs_hz))
-        first = np.searchsorted(begins, starts, side="right") - 1
-        last = np.searchsorted(begins, starts + length - 1, side="right") - 1
-        y = np.full(len(starts), LEFT_OUT, dtype=np.int64)
-        for window, (i, j) in enumerate(zip(first, last, strict=True)):
-            if i >= 0 and np.all(rhythm[i : j + 1] == rhythm[i]):
-                y[window] = rhythm[i]
-        kept = y != LEFT_OUT
-        return starts[kept], y[kept]
-
-    def split(
-        self,
-        records: Sequence[str],
-        patients: Sequence[str],
-        counts: NDArray[np.int64],
-        seed: int,
-    ) -> list[Split]:
-        """Draw the patients of each split, classes spread alike.
-
-        Args:
-            records: Record names.
-            patients: Patient of each record.
-            counts: Windows per record and class (record, class).
-            seed: Seed of the draw.
-
-        Returns:
-            The split of each record.
-        """
-        pool = sorted(set(patients))
-        of_patient = split_by_fraction(
-            _sum_by_patient(pool, patients, counts),
-            val_fraction=self.val_fraction,
-            test_fraction=self.test_fraction,
-            seed=seed,
-        )
-        chosen = dict(zip(pool, of_patient, strict=True))
-        return [chosen[patient] for patient in patients]
-
-    def _map(self) -> LabelMap:
-        return LabelMap(
-            key="dataset.tasks.window",
-            classes=self.classes,
-            ignored=self.ignored,
-            labels=self.labels,
-        )
-
-
-def _sum_by_patient(
+def sum_by_patient(
     pool: Sequence[str], patients: Sequence[str], counts: NDArray[np.int64]
 ) -> NDArray[np.int64]:
+    """Sum windows per record and class to windows per patient of `pool` and class."""
     total = np.zeros((len(pool), counts.shape[1]), dtype=np.int64)
     np.add.at(total, [pool.index(patient) for patient in patients], counts)
     return total

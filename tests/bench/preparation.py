@@ -1,4 +1,4 @@
-"""Cold and warm preparation of the MIT-BIH records."""
+"""Cold and warm preparation of real recordings."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from tests.bench.figure import Figure
 
 PREPARE = """
 import sys, time
-import ecgexp.dataset.annotated  # torch and Lightning load first: the figure is about records
+import ecgexp.dataset.annotated, ecgexp.dataset.collection  # torch and Lightning load first: the figure is about records
 from ecgexp.config.compose import compose
 from ecgexp.pipeline import build_data
-job = compose("config", ["dataset=mitdb", "paths.home=" + sys.argv[1], *sys.argv[2:]])
+job = compose("config", ["paths.home=" + sys.argv[1], *sys.argv[2:]])
 start = time.perf_counter()
 build_data(job.config).prepare(progress=False)
 print(time.perf_counter() - start)
@@ -33,16 +33,23 @@ def prepare_seconds(home: str, *overrides: str) -> float:
 
 
 def measure() -> list[Figure]:
-    folder = os.environ.get("ECGEXP_DATA")
-    if folder is None or not (Path(folder) / "mitdb").is_dir():
-        return [Figure(name="mitdb preparation", value=None, unit="", note="no ECGEXP_DATA/mitdb")]
     figures = []
-    for task in ("beat", "window"):
+    for name, overrides, at_most in (
+        ("mitdb", ("dataset.task=beat",), 30.0),
+        ("mitdb", ("dataset.task=window",), 30.0),
+        ("cinc2017", (), 60.0),
+    ):
+        words = " ".join([name, *(text.partition("=")[2] for text in overrides)])
+        folder = os.environ.get("ECGEXP_DATA")
+        if folder is None or not (Path(folder) / name).is_dir():
+            note = f"no ECGEXP_DATA/{name}"
+            figures.append(Figure(name=f"{words}, cold", value=None, unit="", note=note))
+            continue
         with tempfile.TemporaryDirectory() as home:
-            cold = prepare_seconds(home, f"dataset.task={task}")
-            warm = prepare_seconds(home, f"dataset.task={task}")
+            cold = prepare_seconds(home, f"dataset={name}", *overrides)
+            warm = prepare_seconds(home, f"dataset={name}", *overrides)
         figures += [
-            Figure(name=f"mitdb {task}, cold", value=cold, unit="s", at_most=30.0),
-            Figure(name=f"mitdb {task}, warm", value=warm, unit="s", at_most=1.0),
+            Figure(name=f"{words}, cold", value=cold, unit="s", at_most=at_most),
+            Figure(name=f"{words}, warm", value=warm, unit="s", at_most=1.0),
         ]
     return figures

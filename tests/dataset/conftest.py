@@ -19,9 +19,10 @@ import yaml
 from ecgexp.config.build import build
 from ecgexp.config.compose import compose
 from ecgexp.config.validate import validate
-from ecgexp.dataset.mitdb import MitdbDataModule
+from ecgexp.dataset.annotated import AnnotatedDataModule
 from ecgexp.dataset.synthetic import SyntheticDataModule
-from ecgexp.dataset.task import BeatTask, RhythmTask
+from ecgexp.dataset.task import BeatTask
+from ecgexp.dataset.window_task import RhythmTask
 from ecgexp.preprocessing.chain import Chain
 from ecgexp.preprocessing.filters import bandpass
 from ecgexp.preprocessing.normalize import z_normalize
@@ -156,9 +157,16 @@ def rhythm_task() -> Callable[..., RhythmTask]:
 @pytest.fixture
 def mitdb(
     tmp_path: Path, chain: Chain, beat_task: Callable[..., BeatTask]
-) -> Callable[..., MitdbDataModule]:
-    def make(task: Any = None, **changes: Any) -> MitdbDataModule:
+) -> Callable[..., AnnotatedDataModule]:
+    def make(task: Any = None, **changes: Any) -> AnnotatedDataModule:
         values: dict[str, Any] = {
+            "database": "mitdb",
+            "aliases": {202: 201},
+            "missing_lead": "refuse",
+            "protocol": "by_patient",
+            "caveat": "",
+            "fold": None,
+            "n_folds": 4,
             "task": "beat",
             "tasks": {"beat": beat_task() if task is None else task},
             "lead": "MLII",
@@ -171,7 +179,7 @@ def mitdb(
             "cache_dir": tmp_path / "cache",
             "seed": 1,
         }
-        return MitdbDataModule(**(values | changes))
+        return AnnotatedDataModule(**(values | changes))
 
     return make
 

@@ -33,7 +33,7 @@ def test_good_records_are_accepted(database: Any, mitdb: Make) -> None:
 
 def test_missing_folder(tmp_path: Path, refused: Make) -> None:
     refused(
-        r"no MIT-BIH record \(\*\.hea\) in .*/data/mitdb or .*/data, .*paths\.data.*"
+        r"no record of mitdb \(\*\.hea\) in .*/data/mitdb or .*/data, .*paths\.data.*"
         r"ecgexp data download dataset=mitdb"
     )
     refused(r"paths\.data is not set; point paths\.data \(ECGEXP_DATA\)", data_dir=None)

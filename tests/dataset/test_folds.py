@@ -144,7 +144,7 @@ def test_no_such_fold(protocol: Any, fold: int, n_folds: int) -> None:
 
 
 def test_fewer_groups_than_folds() -> None:
-    with pytest.raises(ConfigError, match=r"n_folds=5: there are only 2 groups \(unit: patient\)"):
+    with pytest.raises(ConfigError, match=r"n_folds=5: there are only 2 groups to put"):
         GROUPED.split(labelled([0, 1] * 10, ["a", "b"] * 10), fold=0, n_folds=5, seed=0)
 
 
