@@ -12,7 +12,8 @@ from tests.bench.figure import Figure
 
 PREPARE = """
 import sys, time
-import ecgexp.dataset.annotated, ecgexp.dataset.collection  # torch and Lightning load first: the figure is about records
+# torch and Lightning load first: the figure is about records
+import ecgexp.dataset.annotated, ecgexp.dataset.collection
 from ecgexp.config.compose import compose
 from ecgexp.pipeline import build_data
 job = compose("config", ["paths.home=" + sys.argv[1], *sys.argv[2:]])
