@@ -14,6 +14,7 @@ from ecgexp.deploy.kernels import (
     conv1d_float_mve,
     conv1d_mve,
     conv1d_pooled_mve,
+    conv2d_mve,
     depthwise_conv1d,
 )
 from ecgexp.deploy.kernels.conv_shape import ConvShape
@@ -80,7 +81,6 @@ def build(  # noqa: PLR0913
     Raises:
         BuildError: The shapes do not fit together or an int32 sum can overflow.
     """
-    check_isa(isa)
     shape = ConvShape(
         length=length,
         c_in=c_in,
@@ -91,11 +91,34 @@ def build(  # noqa: PLR0913
         pads=pads,
         groups=groups,
     )
-    if weight.shape != (c_out, shape.group_in, kernel):
-        raise BuildError(
-            f"convolution weight is {weight.shape}, expected {(c_out, shape.group_in, kernel)}"
-        )
-    if groups == c_in == c_out and c_in > 1:
+    return build_shape(
+        isa=isa, shape=shape, weight=weight, bias=bias, x=x, w_scale=w_scale, y=y, clamp=clamp
+    )
+
+
+def build_shape(
+    *,
+    isa: Isa,
+    shape: ConvShape,
+    weight: Array,
+    bias: Array | None,
+    x: QParams | None,
+    w_scale: Array | None,
+    y: QParams | None,
+    clamp: Clamp | None,
+) -> Kernel:
+    """Build a convolution of one or two dimensions; arguments as for `build`.
+
+    The weights are (c_out, c_in / groups, taps), the taps of a window row by row.
+
+    Raises:
+        BuildError: The weights have another shape or an int32 sum can overflow.
+    """
+    check_isa(isa)
+    expected = (shape.c_out, shape.group_in, shape.taps)
+    if weight.shape != expected:
+        raise BuildError(f"convolution weight is {weight.shape}, expected {expected}")
+    if shape.groups == shape.c_in == shape.c_out and shape.c_in > 1:
         return depthwise_conv1d.build(
             isa=isa,
             shape=shape,
@@ -135,13 +158,15 @@ def _int8_kernel(
     pooled: Callable[[Window], Kernel | None]
     if isa == "mve":
         arguments = (shape, weight, constants[1], constants[2])
-        kernel = conv1d_mve.build(*arguments, x=x, y=y, limits=limits)
+        build_conv = conv1d_mve.build if shape.is_flat else conv2d_mve.build
+        kernel = build_conv(*arguments, x=x, y=y, limits=limits)
         pooled = partial(conv1d_pooled_mve.build, *arguments, x=x, y=y, limits=limits)
     else:
         kernel = _loops(shape, constants, x, y, limits)
         pooled = partial(_pooled_loops, shape, constants, x, y, limits)
     # A step below zero would turn maxima into minima.
-    return replace(kernel, pooled=pooled) if bool(np.all(constants[2] >= 0)) else kernel
+    poolable = shape.is_flat and bool(np.all(constants[2] >= 0))
+    return replace(kernel, pooled=pooled) if poolable else kernel
 
 
 def _loops(
@@ -159,12 +184,12 @@ def _loops(
 
         def accumulate(p: Any, c: Any) -> None:
             store(acc, 0, biases[c])
-            with T.grid(shape.kernel, shape.group_in) as (k, i):
+            with T.grid(shape.taps, shape.group_in) as (k, i):
                 value = _padded_load(shape, data, p, c, k, i, T.int8(x.zero_point))
-                tap = weights[(c * shape.kernel + k) * shape.group_in + i]
+                tap = weights[(c * shape.taps + k) * shape.group_in + i]
                 store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
 
-        with T.grid(shape.length_out if window is None else window.length_out, shape.c_out) as (
+        with T.grid(shape.positions if window is None else window.length_out, shape.c_out) as (
             p,
             c,
         ):
@@ -175,8 +200,8 @@ def _loops(
                 total = window.maximum(p, lambda position: accumulate(position, c), acc)
             store(out, p * shape.c_out + c, requantize_scalar(total[0], scales[c], y, limits))
 
-    name = f"conv1d_int8_{shape.label}" + ("" if window is None else f"_max{window.kernel}")
-    length = shape.length_out if window is None else window.length_out
+    name = f"{shape.kind}_int8_{shape.label}" + ("" if window is None else f"_max{window.kernel}")
+    length = shape.positions if window is None else window.length_out
     return Kernel(name, _func(name, shape, "int8", constants, body, length), constants, shape.macs)
 
 
@@ -208,15 +233,15 @@ def _float_kernel(
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
         acc = local(1, "float32")
-        with T.grid(shape.length_out, shape.c_out) as (p, c):
+        with T.grid(shape.positions, shape.c_out) as (p, c):
             store(acc, 0, biases[c])
-            with T.grid(shape.kernel, shape.group_in) as (k, i):
+            with T.grid(shape.taps, shape.group_in) as (k, i):
                 value = _padded_load(shape, data, p, c, k, i, f32(0.0))
-                tap = weights[(c * shape.kernel + k) * shape.group_in + i]
+                tap = weights[(c * shape.taps + k) * shape.group_in + i]
                 store(acc, 0, acc[0] + value * tap)
             store(out, p * shape.c_out + c, clamp_float(acc[0], clamp))
 
-    name = f"conv1d_float32_{shape.label}"
+    name = f"{shape.kind}_float32_{shape.label}"
     return Kernel(name, _func(name, shape, "float32", constants, body), constants, shape.macs)
 
 
@@ -229,18 +254,16 @@ def _func(
     length_out: int | None = None,
 ) -> Any:
     parameters = [
-        Parameter("data", shape.length * shape.c_in, dtype),
+        Parameter("data", shape.size, dtype),
         *constant_parameters(constants),
-        Parameter("out", (length_out or shape.length_out) * shape.c_out, dtype),
+        Parameter("out", (length_out or shape.positions) * shape.c_out, dtype),
     ]
     return prim_func(name, parameters, body)
 
 
 def _padded_load(shape: ConvShape, data: Any, p: Any, c: Any, k: Any, i: Any, padding: Any) -> Any:
     """Load input channel i of output channel c's group at tap k of position p."""
-    t = p * shape.stride + k * shape.dilation - shape.pads[0]
-    index = t * shape.c_in + T.floordiv(c, shape.group_out) * shape.group_in + i
-    if not any(shape.pads):
-        return data[index]
-    inside = T.And(t >= 0, t < shape.length)
-    return T.if_then_else(inside, data[index], padding)
+    t, inside = shape.place(p, k)
+    channel = T.floordiv(c, shape.group_out) * shape.group_in + i
+    value = data[t * shape.c_in + channel]
+    return value if inside is None else T.if_then_else(inside, value, padding)

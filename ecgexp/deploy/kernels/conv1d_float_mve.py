@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.conv_shape import Axis, ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
     T,
@@ -36,27 +36,27 @@ def build(shape: ConvShape, weight: Array, bias: Array, clamp: Clamp | None) -> 
 
     Args:
         shape: Geometry.
-        weight: (c_out, c_in / groups, kernel) float32.
+        weight: (c_out, c_in / groups, tap) float32, the taps row by row.
         bias: (c_out,) float32.
         clamp: Fused activation range.
     """
     loops = _Loops(shape, clamp)
     width = loops.vectors * _LANES
     filling = -shape.group_out % width
-    taps = weight.reshape(shape.groups, shape.group_out, shape.group_in, shape.kernel)
+    taps = weight.reshape(shape.groups, shape.group_out, shape.group_in, shape.taps)
     taps = np.pad(taps, ((0, 0), (0, filling), (0, 0), (0, 0)))
-    tiled = taps.reshape(shape.groups, -1, width, shape.group_in, shape.kernel)
+    tiled = taps.reshape(shape.groups, -1, width, shape.group_in, shape.taps)
     biases = np.pad(bias.reshape(shape.groups, -1), ((0, 0), (0, filling)))
     constants = (
         np.ascontiguousarray(tiled.transpose(0, 1, 4, 3, 2), np.float32).reshape(-1),
         np.ascontiguousarray(biases, np.float32).reshape(-1),
     )
     parameters = [
-        Parameter("data", shape.length * shape.c_in, "float32"),
+        Parameter("data", shape.size, "float32"),
         *constant_parameters(constants),
-        Parameter("out", shape.length_out * shape.c_out, "float32"),
+        Parameter("out", shape.positions * shape.c_out, "float32"),
     ]
-    name = f"conv1d_float32_{shape.label}"
+    name = f"{shape.kind}_float32_{shape.label}"
     return Kernel(name, prim_func(name, parameters, loops.body), constants, shape.macs)
 
 
@@ -67,7 +67,8 @@ class _Loops:
         self.shape, self.clamp = shape, clamp
         self.vectors = 2 if shape.group_out > _LANES else 1
         self.blocks = -(-shape.group_out // (self.vectors * _LANES))
-        self.first, self.last = interior(shape)
+        self.first, self.last = shape.interior
+        self.row: Any = None
         self.data: Any = None
         self.weights: Any = None
         self.biases: Any = None
@@ -86,6 +87,15 @@ class _Loops:
                 self._positions(group, i32(full), rest)
 
     def _positions(self, group: Any, block: Any, width: int) -> None:
+        rows = self.shape.rows.length_out
+        if rows == 1:
+            self._row(group, block, width, i32(0))
+        else:
+            with T.serial(rows) as row:
+                self._row(group, block, width, row)
+
+    def _row(self, group: Any, block: Any, width: int, row: Any) -> None:
+        self.row = row
         inside = self.last - self.first
         step = min(_POSITIONS, inside)
         if inside:
@@ -133,7 +143,14 @@ class _Loops:
 
         self._reduce(start, group, place, taps, multiply)
         for j, v in slots:
-            at = positions[j] * shape.c_out + group * shape.group_out + block * lanes + v * _LANES
+            at = self.row * (shape.length_out * shape.c_out)
+            at = (
+                at
+                + positions[j] * shape.c_out
+                + group * shape.group_out
+                + block * lanes
+                + v * _LANES
+            )
             self._store(at, acc, j * lanes + v * _LANES, min(_LANES, width - v * _LANES))
 
     def _reduce(
@@ -144,18 +161,39 @@ class _Loops:
         taps: tuple[Any, Any],
         multiply: Callable[[Any, Any], None],
     ) -> None:
-        """Visit every input of a window, in one loop where the window is one run."""
+        """Visit every input of a window."""
+        shape, rows = self.shape, self.shape.rows
+        window = place * (shape.taps * shape.group_in)
+        if shape.is_flat:
+            self._reduce_row(start * shape.c_in, group, window, taps, multiply)
+            return
+        first, end = tap_range(rows, self.row) if any(rows.pads) else (i32(0), i32(rows.kernel))
+        with T.serial(end - first) as i:
+            k = i + first
+            line = self.row * rows.stride + k * rows.dilation - i32(rows.pads[0])
+            at = T.Bind((line * shape.length + start) * shape.c_in)
+            weights = T.Bind(window + k * (shape.kernel * shape.group_in))
+            self._reduce_row(at, group, weights, taps, multiply)
+
+    def _reduce_row(
+        self,
+        at: Any,
+        group: Any,
+        window: Any,
+        taps: tuple[Any, Any],
+        multiply: Callable[[Any, Any], None],
+    ) -> None:
+        """Visit the inputs of one row of a window, which starts at element `at`."""
         shape = self.shape
         first, end = taps
-        window = place * (shape.kernel * shape.group_in)
         if shape.groups == 1 and shape.dilation == 1:
             with T.serial((end - first) * shape.c_in) as i:
-                multiply((start + first) * shape.c_in + i, window + first * shape.c_in + i)
+                multiply(at + first * shape.c_in + i, window + first * shape.c_in + i)
             return
         with T.serial(end - first) as k, T.serial(shape.group_in) as i:
             tap = k + first
-            t = start + tap * i32(shape.dilation)
-            multiply(t * shape.c_in + group * shape.group_in + i, window + tap * shape.group_in + i)
+            source = at + tap * i32(shape.dilation * shape.c_in) + group * shape.group_in + i
+            multiply(source, window + tap * shape.group_in + i)
 
     def _store(self, at: Any, acc: Any, slot: int, width: int) -> None:
         for lane in range(width if width < _LANES else 0):
@@ -175,15 +213,7 @@ def clamp_vector(values: Any, clamp: Clamp | None) -> Any:
     return T.min(values, T.broadcast(f32(hi), _LANES)) if np.isfinite(hi) else values
 
 
-def interior(shape: ConvShape) -> tuple[int, int]:
-    """Return the positions [first, last) whose windows lie inside the input."""
-    first = -(-shape.pads[0] // shape.stride)
-    room = shape.length - (shape.kernel - 1) * shape.dilation - 1
-    last = min((room + shape.pads[0]) // shape.stride + 1, shape.length_out)
-    return (first, last) if last > first else (0, 0)
-
-
-def tap_range(shape: ConvShape, p: Any) -> tuple[Any, Any]:
+def tap_range(shape: Axis, p: Any) -> tuple[Any, Any]:
     """Return the taps [first, end) of position p that lie inside the input."""
     start = p * i32(shape.stride) - i32(shape.pads[0])
     dilation = i32(shape.dilation)

@@ -46,12 +46,20 @@ class Runs:
     Attributes:
         count: Runs in a window.
         size: Bytes of a run.
-        step: Bytes of input between the starts of two runs.
+        step: Bytes of input between the starts of two runs of a row.
+        per_row: Runs in one row of the window.
+        row_step: Bytes of input between two rows of the window.
     """
 
     count: int
     size: int
     step: int
+    per_row: int
+    row_step: int
+
+    def offset(self, run: int) -> int:
+        """Return the bytes of input between the starts of the first run and another."""
+        return run // self.per_row * self.row_step + run % self.per_row * self.step
 
     @property
     def chunks(self) -> int:
@@ -66,9 +74,11 @@ class Runs:
 
 def runs_of(shape: ConvShape) -> Runs:
     """Divide the window of a convolution into runs."""
+    row_step = shape.rows.dilation * shape.length * shape.c_in
     if shape.groups == 1 and shape.dilation == 1:
-        return Runs(1, shape.kernel * shape.c_in, 0)
-    return Runs(shape.kernel, shape.group_in, shape.dilation * shape.c_in)
+        return Runs(shape.rows.kernel, shape.kernel * shape.c_in, 0, 1, row_step)
+    step = shape.dilation * shape.c_in
+    return Runs(shape.taps, shape.group_in, step, shape.kernel, row_step)
 
 
 @dataclass(frozen=True)
@@ -102,16 +112,18 @@ class ChunkPlan:
     def of(cls, shape: ConvShape, runs: Runs) -> ChunkPlan:
         """Unroll few chunks; else the taps of one slice of channels, which slide over positions."""
         every = [
-            (run * runs.step + chunk * _LANES, run * runs.chunks + chunk)
+            (runs.offset(run) + chunk * _LANES, run * runs.chunks + chunk)
             for run in range(runs.count)
             for chunk in range(runs.chunks)
         ]
         if runs.total <= _UNROLLED_CHUNKS:
             return cls(1, 0, 0, tuple(every), runs.total)
         slices = shape.group_in // _LANES
-        if shape.group_in % _LANES == 0 and shape.kernel <= _UNROLLED_TAPS:
-            taps = [(k * shape.dilation * shape.c_in, k * slices) for k in range(shape.kernel)]
-            return cls(slices, _LANES, 1, tuple(taps), runs.total)
+        if shape.group_in % _LANES == 0 and shape.taps <= _UNROLLED_TAPS:
+            return cls(slices, _LANES, 1, tuple(every[::slices]), runs.total)
+        if not shape.is_flat:
+            rows, in_row = shape.rows.kernel, runs.per_row * runs.chunks
+            return cls(rows, runs.row_step, in_row, tuple(every[:in_row]), runs.total)
         if runs.count > 1:
             return cls(runs.count, runs.step, runs.chunks, tuple(every[: runs.chunks]), runs.total)
         # The filling chunks of the last iteration meet zero weights.
@@ -134,7 +146,7 @@ def build(
 
     Args:
         shape: Geometry.
-        weight: (c_out, c_in / groups, kernel) int8.
+        weight: (c_out, c_in / groups, tap) int8.
         bias: (c_out,) int32 with the input's zero point folded in.
         scale: (c_out,) float32 requantization multipliers.
         x: Quantization of the input.
@@ -144,11 +156,11 @@ def build(
     constants = pack(shape, weight, bias, scale)
     tile = Tile(shape, x, y, limits)
     parameters = [
-        Parameter("data", shape.length * shape.c_in, "int8"),
+        Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
-        Parameter("out", shape.length_out * shape.c_out, "int8"),
+        Parameter("out", shape.positions * shape.c_out, "int8"),
     ]
-    name = f"conv1d_int8_{shape.label}"
+    name = f"{shape.kind}_int8_{shape.label}"
     return Kernel(name, prim_func(name, parameters, tile.body), constants, shape.macs)
 
 
@@ -199,6 +211,10 @@ class Tile:
         self.plan = ChunkPlan.of(shape, self.runs)
         self.advance = shape.stride * shape.c_in
         self.first, self.last = self._interior()
+        self.has_border = self.last - self.first < shape.length_out
+        # Where the current row begins, in bytes of input and output.
+        self.row_in: Any = i32(0)
+        self.row_out: Any = i32(0)
         self.data: Any = None
         self.words: Any = None
         self.weights: Any = None
@@ -230,14 +246,14 @@ class Tile:
             elif inside:
                 step = min(_POSITIONS, inside)
                 self._row_tiles(group, lambda tile: self._tiles_inside(step, tile), border=False)
-            if self.shape.length_out > inside:
+            if self.has_border:
                 self._row_tiles(group, self._tiles_at_border, border=True)
 
     def bind(self, data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         """Take the buffers of the kernel."""
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
-        size = self.shape.length * self.shape.c_in
+        size = self.shape.size
         # A model's own input, which may lie at any byte, has one channel or one sample.
         if self.shape.c_in % 4 == 0 and self.shape.group_in % 4 == 0 and self.shape.length > 1:
             self.words = T.decl_buffer((size // 4,), "int32", data=data.data, layout=None)
@@ -305,7 +321,7 @@ class Tile:
             sums = lanes[ramp(0, 4)] + helium.splat(self.biases[slot], 4)
             scaled = T.Cast("float32x4", sums) * helium.splat(self.scales[slot], 4)
             values = helium.quantize_words(scaled, self.y, self.limits)
-            at = positions[0] * shape.c_out + group * shape.group_out + channel + n
+            at = self.row_out + positions[0] * shape.c_out + group * shape.group_out + channel + n
             helium.scatter_words(self.out, at, shape.c_out, values)
 
     def _row_tile(
@@ -331,7 +347,7 @@ class Tile:
         scale = self.scales[ramp(place, _BLOCK)]
         sums = sums + self.biases[ramp(place, _BLOCK)]
         values = helium.requantize(sums, scale, self.y, self.limits)
-        at = p * shape.c_out + group * shape.group_out + block * _BLOCK
+        at = self.row_out + p * shape.c_out + group * shape.group_out + block * _BLOCK
         helium.store_lanes(self.out, at, values, width)
 
     def _accumulate(
@@ -346,7 +362,8 @@ class Tile:
         for index in range(len(positions) * len(members)):
             store(acc, index, i32(0))
         start = T.Bind(positions[0] * i32(self.shape.stride) - i32(self.shape.pads[0]))
-        base = T.Bind(start * self.shape.c_in + group * self.shape.group_in)
+        base = self.row_in + start * self.shape.c_in + group * self.shape.group_in
+        base = T.Bind(base)
 
         def chunks(loop: Any) -> None:
             inputs: dict[int, Any] = {}
@@ -393,6 +410,10 @@ class Tile:
             return self.data[ramp(origin + i32(offset), _LANES)]
         return T.reinterpret("int8x16", self.words[ramp(origin + i32(offset // 4), 4)])
 
+    def _row_inside(self, row: Any) -> Any:
+        """Return whether a row of the window lies in the input."""
+        raise NotImplementedError
+
     def _border_load(self, start: Any, at: Any, loop: Any, index: int) -> Any:
         """Load a chunk whose bytes before or after the input read as the zero point."""
         shape, runs = self.shape, self.runs
@@ -401,9 +422,13 @@ class Tile:
             return self.data[ramp(at, _LANES)]
         zero_point = helium.splat(T.int8(self.x.zero_point), _LANES)
         chunk = loop * self.plan.weight_step + i32(index)
-        if runs.count == 1:
-            begin = chunk * _LANES
+        if runs.per_row == 1:
+            begin, row_inside = chunk * _LANES, None
+            if runs.count > 1:
+                row_inside = self._row_inside(T.floordiv(chunk, runs.chunks))
+                begin = T.floormod(chunk, runs.chunks) * _LANES
             end = T.min((i32(shape.length) - start) * shape.c_in, i32(runs.size))
+            end = end if row_inside is None else T.if_then_else(row_inside, end, i32(0))
             keep = T.min(T.max(end - begin, i32(0)), i32(_LANES))
             mask = helium.lanes_below(keep)
             if shape.pads[0]:
@@ -411,8 +436,10 @@ class Tile:
                 mask = T.And(mask, T.Not(helium.lanes_below(skip)))
         else:
             run, rest = T.floordiv(chunk, runs.chunks), T.floormod(chunk, runs.chunks)
-            t = start + run * i32(shape.dilation)
+            t = start + T.floormod(run, runs.per_row) * i32(shape.dilation)
             inside = T.And(t >= 0, t < shape.length)
+            if runs.count > runs.per_row:
+                inside = T.And(inside, self._row_inside(T.floordiv(run, runs.per_row)))
             left = T.min(i32(runs.size) - rest * _LANES, i32(_LANES))
             mask = helium.lanes_below(T.if_then_else(inside, left, i32(0)))
         # Bound first: inside a Select, TVM would take its own condition, lane by lane, for true.

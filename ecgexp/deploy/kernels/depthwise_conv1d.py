@@ -45,7 +45,7 @@ def build(
     Args:
         isa: Instruction set to write for.
         shape: Geometry with `groups == c_in == c_out`.
-        weight: (channel, 1, kernel), int8 or float32.
+        weight: (channel, 1, tap), int8 or float32.
         bias: (channel,), int32 or float32, or None.
         x: Quantization of the input; None for float32.
         w_scale: (channel,) float32 weight scales; None for float32.
@@ -64,7 +64,7 @@ def build(
             return depthwise_float_mve.build(shape, constants[0], constants[1], clamp)
         return _float_kernel(shape, constants, clamp)
     constants = (taps, folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
-    if isa == "mve" and shape.kernel <= depthwise_mve.MAX_TAPS:
+    if isa == "mve" and shape.taps <= depthwise_mve.MAX_TAPS:
         limits = int8_limits(clamp)
         return depthwise_mve.build(
             shape, weight, constants[1], constants[2], x=x, y=y, limits=limits
@@ -82,9 +82,9 @@ def _int8_kernel(
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
-        with T.grid(shape.length_out, shape.c_out) as (p, c):
+        with T.grid(shape.positions, shape.c_out) as (p, c):
             store(acc, 0, biases[c])
-            with T.serial(shape.kernel) as k:
+            with T.serial(shape.taps) as k:
                 value = _padded_load(shape, data, p, c, k, T.int8(x.zero_point))
                 tap = weights[k * shape.c_out + c]
                 store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
@@ -98,9 +98,9 @@ def _float_kernel(shape: ConvShape, constants: tuple[Array, ...], clamp: Clamp |
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
         acc = local(1, "float32")
-        with T.grid(shape.length_out, shape.c_out) as (p, c):
+        with T.grid(shape.positions, shape.c_out) as (p, c):
             store(acc, 0, biases[c])
-            with T.serial(shape.kernel) as k:
+            with T.serial(shape.taps) as k:
                 value = _padded_load(shape, data, p, c, k, f32(0.0))
                 store(acc, 0, acc[0] + value * weights[k * shape.c_out + c])
             store(out, p * shape.c_out + c, clamp_float(acc[0], clamp))
@@ -109,18 +109,16 @@ def _float_kernel(shape: ConvShape, constants: tuple[Array, ...], clamp: Clamp |
 
 
 def _kernel(dtype: str, shape: ConvShape, constants: tuple[Array, ...], body: Any) -> Kernel:
-    name = f"depthwise_conv1d_{dtype}_{shape.label}"
+    name = f"depthwise_{shape.kind}_{dtype}_{shape.label}"
     parameters = [
-        Parameter("data", shape.length * shape.c_in, dtype),
+        Parameter("data", shape.size, dtype),
         *constant_parameters(constants),
-        Parameter("out", shape.length_out * shape.c_out, dtype),
+        Parameter("out", shape.positions * shape.c_out, dtype),
     ]
     return Kernel(name, prim_func(name, parameters, body), constants, shape.macs)
 
 
 def _padded_load(shape: ConvShape, data: Any, p: Any, c: Any, k: Any, padding: Any) -> Any:
-    t = p * shape.stride + k * shape.dilation - shape.pads[0]
-    if not any(shape.pads):
-        return data[t * shape.c_in + c]
-    inside = T.And(t >= 0, t < shape.length)
-    return T.if_then_else(inside, data[t * shape.c_in + c], padding)
+    t, inside = shape.place(p, k)
+    value = data[t * shape.c_in + c]
+    return value if inside is None else T.if_then_else(inside, value, padding)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels.conv1d_float_mve import clamp_vector, each_tile, interior, tap_range
+from ecgexp.deploy.kernels.conv1d_float_mve import clamp_vector, each_tile, tap_range
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -39,11 +40,11 @@ def build(shape: ConvShape, taps: Array, bias: Array, clamp: Clamp | None) -> Ke
     loops = _Loops(shape, clamp)
     constants = (taps, bias)
     parameters = [
-        Parameter("data", shape.length * shape.c_in, "float32"),
+        Parameter("data", shape.size, "float32"),
         *constant_parameters(constants),
-        Parameter("out", shape.length_out * shape.c_out, "float32"),
+        Parameter("out", shape.positions * shape.c_out, "float32"),
     ]
-    name = f"depthwise_conv1d_float32_{shape.label}"
+    name = f"depthwise_{shape.kind}_float32_{shape.label}"
     return Kernel(name, prim_func(name, parameters, loops.body), constants, shape.macs)
 
 
@@ -52,7 +53,8 @@ class _Loops:
 
     def __init__(self, shape: ConvShape, clamp: Clamp | None) -> None:
         self.shape, self.clamp = shape, clamp
-        self.first, self.last = interior(shape)
+        self.first, self.last = shape.interior
+        self.row: Any = None
         self.data: Any = None
         self.weights: Any = None
         self.biases: Any = None
@@ -70,6 +72,15 @@ class _Loops:
                 self._positions(i + i32(full * _LANES), 1)
 
     def _positions(self, channel: Any, lanes: int) -> None:
+        rows = self.shape.rows.length_out
+        if rows == 1:
+            self._row(channel, lanes, i32(0))
+        else:
+            with T.serial(rows) as row:
+                self._row(channel, lanes, row)
+
+    def _row(self, channel: Any, lanes: int, row: Any) -> None:
+        self.row = row
         shape, inside = self.shape, self.last - self.first
         step = min(_POSITIONS, inside)
         if inside:
@@ -100,31 +111,57 @@ class _Loops:
             store(acc, at(i32(j * lanes)), self.biases[at(channel)])
         start = T.Bind(positions[0] * i32(shape.stride) - i32(shape.pads[0]))
 
-        def load(t: Any) -> Any:
-            return self.data[at(t * shape.c_in + channel)]
-
         def add(j: int, value: Any, weight: Any) -> None:
             slot = at(i32(j * lanes))
             store(acc, slot, acc[slot] + value * weight)
+
+        if shape.is_flat:
+            self._row_taps(start * shape.c_in + channel, channel, positions, taps, border, at, add)
+        else:
+            rows = shape.rows
+            first, end = tap_range(rows, self.row) if any(rows.pads) else (i32(0), i32(rows.kernel))
+            with T.serial(end - first) as i:
+                k = i + first
+                line = self.row * rows.stride + k * rows.dilation - i32(rows.pads[0])
+                source = T.Bind((line * shape.length + start) * shape.c_in + channel)
+                weight = T.Bind(k * (shape.kernel * shape.c_out) + channel)
+                self._row_taps(source, weight, positions, taps, border, at, add)
+        for j, p in enumerate(positions):
+            value = acc[at(i32(j * lanes))]
+            value = clamp_vector(value, self.clamp) if lanes > 1 else clamp_float(value, self.clamp)
+            place = self.row * (shape.length_out * shape.c_out) + p * shape.c_out + channel
+            store(self.out, at(place), value)
+
+    def _row_taps(
+        self,
+        source: Any,
+        first_weight: Any,
+        positions: list[Any],
+        taps: tuple[Any, Any],
+        border: bool,
+        at: Callable[[Any], Any],
+        add: Callable[[int, Any, Any], None],
+    ) -> None:
+        """Add the taps of one row of a window, which starts at element `source`."""
+        shape = self.shape
+
+        def load(t: Any) -> Any:
+            return self.data[at(source + t * shape.c_in)]
 
         first, end = taps
         if border or shape.kernel > _UNROLLED_TAPS:
             with T.serial(end - first) as i:
                 k = i + first
-                weight = self.weights[at(k * shape.c_out + channel)]
+                weight = self.weights[at(k * shape.c_out + first_weight)]
                 for j in range(len(positions)):
-                    t = start + i32(j * shape.stride) + k * i32(shape.dilation)
+                    t = i32(j * shape.stride) + k * i32(shape.dilation)
                     add(j, load(t), weight)
         else:
             samples: dict[int, Any] = {}
             for k in range(shape.kernel):
-                weight = T.Bind(self.weights[at(i32(k * shape.c_out) + channel)])
+                weight = T.Bind(self.weights[at(i32(k * shape.c_out) + first_weight)])
                 for j in range(len(positions)):
                     t = j * shape.stride + k * shape.dilation
                     if t not in samples:
-                        samples[t] = T.Bind(load(start + i32(t)))
+                        samples[t] = T.Bind(load(i32(t)))
                     add(j, samples[t], weight)
-        for j, p in enumerate(positions):
-            value = acc[at(i32(j * lanes))]
-            value = clamp_vector(value, self.clamp) if lanes > 1 else clamp_float(value, self.clamp)
-            store(self.out, at(p * shape.c_out + channel), value)

@@ -9,6 +9,7 @@ more than others.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import gcd
 from typing import Any
@@ -42,7 +43,7 @@ class _Plan:
 
     Attributes:
         spacing: Positions between two that share samples.
-        shift: Lanes between the taps of two such positions.
+        shift: Samples between the taps of two such positions.
         count: Positions that share samples.
     """
 
@@ -54,7 +55,7 @@ class _Plan:
     def of(cls, shape: ConvShape) -> _Plan:
         common = gcd(shape.stride, shape.dilation)
         spacing, shift = shape.dilation // common, shape.stride // common
-        fitting = (_LANES - shape.kernel) // shift + 1
+        fitting = (_LANES // shape.rows.kernel - shape.kernel) // shift + 1
         available = max(1, shape.length_out // spacing)
         # Equal shares: the last group overlaps the one before it by as little as possible.
         groups = -(-available // fitting)
@@ -75,7 +76,7 @@ def build(
 
     Args:
         shape: Geometry with `groups == c_in == c_out` and at most `MAX_TAPS` taps.
-        weight: (channel, 1, kernel) int8.
+        weight: (channel, 1, tap) int8, the taps row by row.
         bias: (channel,) int32 with the input's zero point folded in.
         scale: (channel,) float32 requantization multipliers.
         x: Quantization of the input.
@@ -84,7 +85,9 @@ def build(
     """
     plan = _Plan.of(shape)
     fill = -shape.c_out % _QUAD
-    taps = np.pad(weight[:, 0, :], ((0, fill), (0, _LANES - shape.kernel))).reshape(-1)
+    columns = weight.reshape(shape.c_out, shape.rows.kernel, shape.kernel).transpose(0, 2, 1)
+    taps = columns.reshape(shape.c_out, shape.taps)
+    taps = np.pad(taps, ((0, fill), (0, _LANES - shape.taps))).reshape(-1)
     constants = (
         np.concatenate([np.zeros(_LANES, np.int8), taps]),
         np.pad(bias, (0, fill)),
@@ -92,11 +95,11 @@ def build(
     )
     loops = _Loops(shape, plan, x, y, limits)
     parameters = [
-        Parameter("data", shape.length * shape.c_in, "int8"),
+        Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
-        Parameter("out", shape.length_out * shape.c_out, "int8"),
+        Parameter("out", shape.positions * shape.c_out, "int8"),
     ]
-    name = f"depthwise_conv1d_int8_{shape.label}"
+    name = f"depthwise_{shape.kind}_int8_{shape.label}"
     return Kernel(name, prim_func(name, parameters, loops.body), constants, shape.macs)
 
 
@@ -107,7 +110,9 @@ class _Loops:
         self, shape: ConvShape, plan: _Plan, x: QParams, y: QParams, limits: tuple[int, int]
     ) -> None:
         self.shape, self.plan, self.x, self.y, self.limits = shape, plan, x, y, limits
-        self.rows = (plan.count - 1) * plan.shift + shape.kernel
+        self.samples = (plan.count - 1) * plan.shift + shape.kernel
+        self.lines = shape.rows.kernel
+        self.row: Any = None
         self.data: Any = None
         self.weights: Any = None
         self.biases: Any = None
@@ -120,6 +125,16 @@ class _Loops:
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
         self.scratch = local(_LANES * _LANES, "int8")
+        rows = self.shape.rows.length_out
+        if rows == 1:
+            self._positions(i32(0))
+        else:
+            with T.serial(rows) as row:
+                self._positions(row)
+
+    def _positions(self, row: Any) -> None:
+        """Emit one row of the result."""
+        self.row = row
         spacing, together = self.plan.spacing, self.plan.count
         with T.serial(min(spacing, self.shape.length_out)) as residue:
             shortest, longer = divmod(self.shape.length_out, spacing)
@@ -155,34 +170,68 @@ class _Loops:
         """Fill the scratch with (channel, sample)."""
         shape = self.shape
         start = T.Bind(p * i32(shape.stride) - i32(shape.pads[0]))
-        end = start + i32((self.rows - 1) * shape.dilation)
-        if not any(shape.pads):
-            self._turn_inside(start, channel, width)
+        end = start + i32((self.samples - 1) * shape.dilation)
+        rows = shape.rows
+        line = self.row * i32(rows.stride) - i32(rows.pads[0])
+        line = line if shape.is_flat else T.Bind(line)
+        if not any(shape.pads) and not any(rows.pads):
+            self._turn_inside(line, start, channel, width)
             return
-        with T.If(T.And(start >= 0, end < shape.length)):
+        whole = T.And(start >= 0, end < shape.length)
+        if any(rows.pads):
+            last = line + i32((rows.kernel - 1) * rows.dilation)
+            whole = T.And(whole, T.And(line >= 0, last < rows.length))
+        with T.If(whole):
             with T.Then():
-                self._turn_inside(start, channel, width)
-            with T.Else(), T.serial(self.rows) as row:
-                t = start + row * i32(shape.dilation)
-                inside = T.And(t >= 0, t < shape.length)
-                with T.If(inside):
-                    with T.Then():
-                        self._scatter(row, self._load(t, channel, width))
-                    with T.Else():
-                        self._scatter(row, helium.splat(T.int8(self.x.zero_point), _LANES))
+                self._turn_inside(line, start, channel, width)
+            with T.Else(), T.serial(self.samples) as sample:
+                self._each_line(
+                    lambda k: self._turn_checked(line, start, channel, width, sample, k)
+                )
 
-    def _turn_inside(self, start: Any, channel: Any, width: int) -> None:
-        def turn(row: Any) -> None:
-            t = start + row * i32(self.shape.dilation)
-            self._scatter(row, self._load(t, channel, width))
+    def _each_line(self, emit: Callable[[Any], None]) -> None:
+        if self.lines == 1:
+            emit(i32(0))
+        else:
+            with T.serial(self.lines) as k:
+                emit(k)
 
-        loops, rest = divmod(self.rows, _UNROLLED_ROWS)
+    def _turn_checked(
+        self, line: Any, start: Any, channel: Any, width: int, sample: Any, k: Any
+    ) -> None:
+        """Turn a sample that may lie in the padding."""
+        shape, rows = self.shape, self.shape.rows
+        t = start + sample * i32(shape.dilation)
+        inside = T.And(t >= 0, t < shape.length)
+        row = line + k * i32(rows.dilation)
+        if any(rows.pads):
+            inside = T.And(inside, T.And(row >= 0, row < rows.length))
+        with T.If(inside):
+            with T.Then():
+                value = self._load(row * shape.length + t, channel, width)
+                self._scatter(sample * self.lines + k, value)
+            with T.Else():
+                filling = helium.splat(T.int8(self.x.zero_point), _LANES)
+                self._scatter(sample * self.lines + k, filling)
+
+    def _turn_inside(self, line: Any, start: Any, channel: Any, width: int) -> None:
+        shape = self.shape
+        origin = start if shape.is_flat else T.Bind(line * shape.length + start)
+        row_step = shape.rows.dilation * shape.length
+
+        def turn(sample: Any) -> None:
+            for k in range(self.lines):
+                t = origin + sample * i32(shape.dilation) + i32(k * row_step)
+                self._scatter(sample * self.lines + k, self._load(t, channel, width))
+
+        unrolled = max(1, _UNROLLED_ROWS // self.lines)
+        loops, rest = divmod(self.samples, unrolled)
         if loops:
             with T.serial(loops) as i:
-                for row in range(_UNROLLED_ROWS):
-                    turn(i * _UNROLLED_ROWS + row)
-        for row in range(self.rows - rest, self.rows):
-            turn(i32(row))
+                for sample in range(unrolled):
+                    turn(i * unrolled + sample)
+        for sample in range(self.samples - rest, self.samples):
+            turn(i32(sample))
 
     def _load(self, t: Any, channel: Any, width: int) -> Any:
         index = ramp(t * self.shape.c_in + channel, _LANES)
@@ -203,10 +252,10 @@ class _Loops:
             acc = local(_QUAD, "int32")
             for m in range(_QUAD):
                 if m < width:
-                    tap = i32(_LANES) + (at + m) * _LANES - j * self.plan.shift
+                    tap = i32(_LANES) + (at + m) * _LANES - j * (self.plan.shift * self.lines)
                     dot = helium.dot(i32(0), samples[m], self.weights[ramp(tap, _LANES)])
                 store(acc, m, dot if m < width else i32(0))
             sums = acc[ramp(0, _QUAD)] + bias
             values = helium.requantize(sums, scale, self.y, self.limits)
-            position = p + j * self.plan.spacing
+            position = self.row * self.shape.length_out + p + j * self.plan.spacing
             helium.store_lanes(self.out, position * self.shape.c_out + at, values, width)
