@@ -17,7 +17,6 @@ from ecgexp.deploy.kernels import dsp
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import Parameter, T, constant_parameters, local, prim_func, store
 from ecgexp.deploy.kernels.kernel import Kernel, QParams
-from ecgexp.deploy.kernels.requant import requantize_scalar
 
 Array = np.ndarray[Any, Any]
 _TILE = 2
@@ -26,7 +25,7 @@ _UNROLLED_WORDS = 4
 
 def fits(shape: ConvShape) -> bool:
     """Return whether the kernel computes this convolution: groups need plain loops."""
-    return shape.groups == 1 and shape.is_flat
+    return shape.groups == 1
 
 
 @dataclass(frozen=True)
@@ -173,7 +172,7 @@ def _tile(
             add_word(run * runs.step + offset, at + offset)
     for a in range(tile[0]):
         for b in range(tile[1]):
-            value = requantize_scalar(acc[a * tile[1] + b], scales[c + b], y, limits)
+            value = dsp.requantize(acc[a * tile[1] + b], scales[c + b], y, limits)
             store(out, (p + a) * shape.c_out + c + b, value)
 
 
@@ -198,4 +197,4 @@ def _edge(
         value = T.if_then_else(inside, data[t * shape.c_in + i], T.int8(x.zero_point))
         tap = weights[c * runs.weight_bytes + k * tap_bytes + i]
         store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
-    store(out, p * shape.c_out + c, requantize_scalar(acc[0], scales[c], y, limits))
+    store(out, p * shape.c_out + c, dsp.requantize(acc[0], scales[c], y, limits))

@@ -22,7 +22,6 @@ from ecgexp.deploy.kernels.ir import (
     store,
 )
 from ecgexp.deploy.kernels.kernel import Kernel, QParams
-from ecgexp.deploy.kernels.requant import requantize_scalar
 
 Array = np.ndarray[Any, Any]
 _POSITIONS = 2
@@ -31,7 +30,7 @@ _UNROLLED_TAPS = 12
 
 def fits(shape: ConvShape) -> bool:
     """Return whether the kernel computes this convolution: four channels make a word."""
-    return shape.c_out >= dsp.WORD and shape.is_flat
+    return shape.c_out >= dsp.WORD
 
 
 def build(
@@ -150,5 +149,5 @@ def _tile(
             add_tap(k)
     for a in range(positions):
         for channel in range(dsp.WORD):
-            value = requantize_scalar(acc[a * dsp.WORD + channel], scales[c + channel], y, limits)
+            value = dsp.requantize(acc[a * dsp.WORD + channel], scales[c + channel], y, limits)
             store(out, (p + a) * shape.c_out + c + channel, value)

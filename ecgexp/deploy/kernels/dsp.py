@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ecgexp.deploy.kernels.ir import T, i32, ramp
+from ecgexp.deploy.kernels.kernel import QParams
 
 WORD = 4
 
@@ -38,3 +39,21 @@ def multiply_low(acc: Any, a: Any, b: Any) -> Any:
 def multiply_high(acc: Any, a: Any, b: Any) -> Any:
     """Return acc + a.high * b.high (smlatt)."""
     return T.call_llvm_pure_intrin("int32", "llvm.arm.smlatt", a, b, acc)
+
+
+def requantize(acc: Any, scale: Any, y: QParams, limits: tuple[int, int]) -> Any:
+    """Turn an int32 sum into an int8 value: round(float32(acc) * scale) + zero point, saturated.
+
+    The conversion rounds ties to even, the floating-point unit's mode after reset (vcvtr).
+    """
+    real = T.call_llvm_pure_intrin("float32", "llvm.arm.vcvtr.f32", T.Cast("float32", acc) * scale)
+    steps = T.reinterpret("int32", real)
+    if y.zero_point:
+        steps = T.call_llvm_pure_intrin("int32", "llvm.arm.qadd", steps, i32(y.zero_point))
+    code = T.call_llvm_pure_intrin("int32", "llvm.arm.ssat", steps, i32(8))
+    lo, hi = limits
+    if lo > -128:
+        code = T.max(code, i32(lo))
+    if hi < 127:
+        code = T.min(code, i32(hi))
+    return T.Cast("int8", code)
