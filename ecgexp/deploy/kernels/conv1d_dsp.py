@@ -25,7 +25,7 @@ _UNROLLED_WORDS = 4
 
 def fits(shape: ConvShape) -> bool:
     """Return whether the kernel computes this convolution: groups need plain loops."""
-    return shape.groups == 1
+    return shape.groups == 1 and shape.is_flat
 
 
 @dataclass(frozen=True)

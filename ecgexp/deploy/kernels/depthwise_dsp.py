@@ -30,7 +30,7 @@ _UNROLLED_TAPS = 12
 
 def fits(shape: ConvShape) -> bool:
     """Return whether the kernel computes this convolution: four channels make a word."""
-    return shape.c_out >= dsp.WORD
+    return shape.c_out >= dsp.WORD and shape.is_flat
 
 
 def build(
