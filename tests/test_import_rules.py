@@ -14,7 +14,7 @@ LAYERS = [
     {"pipeline"},
     {"training", "quantization", "deploy", "report"},
     {"architecture", "dataset", "preprocessing", "target", "config", "tracking"},
-    {"types", "errors", "resources", "doctor"},
+    {"types", "errors", "resources", "doctor", "interrupt"},
 ]
 FORBIDDEN = {"architecture": {"dataset"}, "deploy": {"training", "dataset"}}
 ONLY_IN = {

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ecgexp.interrupt import uninterrupted
+
 _PACKAGES = {
     "arm-none-eabi-gcc": "gcc-arm-none-eabi libnewlib-arm-none-eabi",
     "arm-none-eabi-size": "binutils-arm-none-eabi",
@@ -88,21 +90,23 @@ def run_process(
         timeout_s: Wall-clock limit in seconds.
         environment: Replaces the inherited environment.
     """
-    with stdout.open("ab") as out, stderr.open("ab") as err:
-        process = subprocess.Popen(
-            command,
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=err,
-            env=environment,
-            start_new_session=True,
-        )
-        try:
-            return Finished(returncode=process.wait(timeout_s), timed_out=False)
-        except subprocess.TimeoutExpired:
-            return Finished(returncode=-signal.SIGKILL, timed_out=True)
-        finally:
+    process: subprocess.Popen[bytes] | None = None
+    try:
+        with stdout.open("ab") as out, stderr.open("ab") as err, uninterrupted():
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=environment,
+                start_new_session=True,
+            )
+        return Finished(returncode=process.wait(timeout_s), timed_out=False)
+    except subprocess.TimeoutExpired:
+        return Finished(returncode=-signal.SIGKILL, timed_out=True)
+    finally:
+        if process is not None:
             _end_group(process)
 
 

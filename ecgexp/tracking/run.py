@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock, Timeout
 
 from ecgexp.errors import EcgexpError, TrackingError
-from ecgexp.tracking.interrupt import uninterrupted
+from ecgexp.interrupt import uninterrupted
 from ecgexp.tracking.names import ERROR_TAG, STAGE_TAG
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from filelock import FileLock
 
 from ecgexp.errors import TrackingError
-from ecgexp.tracking.interrupt import uninterrupted
+from ecgexp.interrupt import uninterrupted
 from ecgexp.tracking.run import Run, is_run_id
 
 if TYPE_CHECKING:

@@ -61,8 +61,6 @@ def build_trainer(  # noqa: PLR0913
         known = ", ".join(_PROGRESS)
         raise ConfigError(f"trainer.progress: {progress!r} is not known; use {known}")
     torch.set_num_threads(n_threads)
-    # Without this, denormal gradients make small networks several times slower on x86.
-    torch.set_flush_denormal(True)
     bar = progress == "always" or (progress == "auto" and sys.stderr.isatty())
     try:
         with quiet_lightning():

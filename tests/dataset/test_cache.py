@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,10 +175,8 @@ def test_digest_ignores_key_order_only() -> None:
 
 def test_built_cache_opens_without_building(tmp_path: Path) -> None:
     cache.open_or_build(tmp_path, "windows", fill)
-    started = time.monotonic()
 
     def never(folder: Path) -> None:
         raise AssertionError(folder)
 
     cache.open_or_build(tmp_path, "windows", never)
-    assert time.monotonic() - started < 0.5

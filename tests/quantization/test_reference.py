@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +44,6 @@ def test_reads_a_memmap_and_float64(example: Any, tmp_path: Path) -> None:
 
 def test_no_window_gives_no_row(example: Any) -> None:
     assert run_onnx(example.float_onnx, example.x[:0]).shape == (0, 3)
-
-
-@pytest.mark.slow
-def test_fifty_thousand_windows_are_feasible(example: Any) -> None:
-    x = np.tile(example.x, (80, 1, 1))
-    started = time.monotonic()
-    run_onnx(example.int8_onnx, x)
-    assert (time.monotonic() - started) * 50_000 / len(x) < 120
 
 
 def test_refuses_windows_of_another_signal(example: Any) -> None:

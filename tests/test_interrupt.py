@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from ecgexp.tracking.interrupt import uninterrupted
+from ecgexp.interrupt import uninterrupted
 
 
 def test_signal_is_delivered_after_the_block() -> None:

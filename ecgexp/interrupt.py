@@ -1,4 +1,4 @@
-"""Hold Ctrl-C back for the moment of a database write."""
+"""Hold Ctrl-C back for a moment in which it would do harm."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def uninterrupted() -> Iterator[None]:
     """Deliver SIGINT and SIGTERM after the block instead of inside it.
 
     An exception in the middle of a write leaves MLflow's SQLite session open, and with it the
-    database locked: the run could then not even be marked KILLED.
+    database locked: the run could then not even be marked KILLED. One between the start of a
+    process and the note of its number leaves the process running.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
