@@ -121,21 +121,8 @@ class ConvShape(Axis):
         return self.positions * self.c_out * self.taps * self.group_in
 
     def place(self, p: Any, k: Any) -> tuple[Any, Any]:
-        """Return the input sample under tap k at position p, and whether it lies in the input.
-
-        Args:
-            p: Output sample, counted row by row.
-            k: Tap, counted row by row.
-
-        Returns:
-            Input sample, counted row by row; the condition, or None where it always holds.
-        """
-        if self.is_flat:
-            return self.sample(p, k)
-        t, inside = self.sample(T.floormod(p, self.length_out), T.floormod(k, self.kernel))
-        row, within = self.rows.sample(T.floordiv(p, self.length_out), T.floordiv(k, self.kernel))
-        both = [condition for condition in (inside, within) if condition is not None]
-        return row * self.length + t, reduce(T.And, both) if both else None
+        """Return the input sample under tap k at position p, and whether it lies in the input."""
+        return place(self, self.rows, p, k)
 
     @property
     def kind(self) -> str:
@@ -151,3 +138,24 @@ class ConvShape(Axis):
             f"l{self.length}i{self.c_in}o{self.c_out}k{self.kernel}"
             f"s{self.stride}d{self.dilation}p{self.pads[0]}_{self.pads[1]}g{self.groups}"
         )
+
+
+def place(columns: Axis, rows: Axis, p: Any, k: Any) -> tuple[Any, Any]:
+    """Return the input sample under tap k at position p, and whether it lies in the input.
+
+    Args:
+        columns: The faster axis.
+        rows: The slower axis.
+        p: Output sample, counted row by row.
+        k: Tap, counted row by row.
+
+    Returns:
+        Input sample, counted row by row; the condition, or None where it always holds.
+    """
+    if rows == ONE_ROW:
+        return columns.sample(p, k)
+    width, taps = columns.length_out, columns.kernel
+    t, inside = columns.sample(T.floormod(p, width), T.floormod(k, taps))
+    row, within = rows.sample(T.floordiv(p, width), T.floordiv(k, taps))
+    conditions = [condition for condition in (inside, within) if condition is not None]
+    return row * columns.length + t, reduce(T.And, conditions) if conditions else None

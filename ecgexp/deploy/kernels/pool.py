@@ -1,10 +1,11 @@
-"""Max and average pooling over time, time-major."""
+"""Max and average pooling over time or over rows and columns, time-major."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 from ecgexp.deploy.kernels import pool_mve, proof
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis
 from ecgexp.deploy.kernels.ir import (
     T,
     constant_parameters,
@@ -33,8 +34,9 @@ def build(  # noqa: PLR0913
     x: QParams | None,
     y: QParams | None,
     count_include_pad: bool,
+    rows: Axis = ONE_ROW,
 ) -> Kernel:
-    """Build a pooling of a (length, channels) buffer.
+    """Build a pooling of a (length, channels) buffer, or of rows of such.
 
     Args:
         isa: Instruction set to write for.
@@ -47,22 +49,26 @@ def build(  # noqa: PLR0913
         x: Quantization of the input; None for float32.
         y: Quantization of the output; None for float32. Equal to `x` for `max`.
         count_include_pad: Whether padding counts in the divisor of `avg`.
+        rows: How windows move over rows, where there are any.
 
     Raises:
         BuildError: A window is empty, or `max` would have to change the quantization.
     """
     check_isa(isa)
-    window = Window(length, channels, kernel, stride, pads)
-    if max(pads) >= kernel or window.length_out < 1:
-        raise BuildError(f"pooling: window {kernel} does not fit {length} samples padded by {pads}")
+    window = Window(length, channels, kernel, stride, pads, rows)
+    if any(max(a.pads) >= a.kernel or a.length_out < 1 for a in (window.axis, rows)):
+        sizes = " by ".join(
+            f"{a.kernel} in {a.length} padded by {a.pads}" for a in (rows, window.axis)
+        )
+        raise BuildError(f"pooling: the window does not fit: {sizes}")
     if kind == "max":
         if x != y:
             raise BuildError(f"max pooling cannot change the quantization from {x} to {y}")
         return _max_kernel(isa, window, "float32" if x is None else "int8")
     if x is None or y is None:
         return _float_average(window, count_include_pad)
-    if isa == "mve" and channels >= 8 and not any(pads):
-        factor = proof.window_multiplier(x, y, kernel)
+    if isa == "mve" and channels >= 8 and not window.is_padded:
+        factor = proof.window_multiplier(x, y, window.taps)
         if factor is not None:
             name = f"avg_pool_int8_{window.label}"
             body = pool_mve.mean_body(window, x, y, factor)
@@ -75,9 +81,9 @@ def _max_kernel(isa: Isa, window: Window, dtype: str) -> Kernel:
 
     def body(data: Any, out: Any) -> None:
         best = local(1, dtype)
-        with T.grid(window.length_out, window.channels) as (p, c):
+        with T.grid(window.positions, window.channels) as (p, c):
             store(best, 0, lowest)
-            with T.serial(window.kernel) as k:
+            with T.serial(window.taps) as k:
                 store(best, 0, T.max(best[0], window.load(data, p, k, c, lowest)))
             store(out, p * window.channels + c, best[0])
 
@@ -85,15 +91,16 @@ def _max_kernel(isa: Isa, window: Window, dtype: str) -> Kernel:
     if isa == "mve" and window.channels >= 4:
         body = pool_mve.max_body(window, dtype)
     func = prim_func(name, window.parameters(dtype), body)
-    return Kernel(name, func, (), 0, maximum=window if dtype == "int8" else None)
+    fusable = dtype == "int8" and window.is_flat
+    return Kernel(name, func, (), 0, maximum=window if fusable else None)
 
 
 def _float_average(window: Window, count_include_pad: bool) -> Kernel:
     def body(data: Any, out: Any) -> None:
         acc = local(1, "float32")
-        with T.grid(window.length_out, window.channels) as (p, c):
+        with T.grid(window.positions, window.channels) as (p, c):
             store(acc, 0, f32(0.0))
-            with T.serial(window.kernel) as k:
+            with T.serial(window.taps) as k:
                 store(acc, 0, acc[0] + window.load(data, p, k, c, f32(0.0)))
             count = T.Cast("float32", window.count(p, count_include_pad))
             store(out, p * window.channels + c, acc[0] / count)
@@ -108,9 +115,9 @@ def _int8_average(window: Window, x: QParams, y: QParams, count_include_pad: boo
 
     def body(data: Any, reals: Any, out: Any) -> None:
         acc = local(1, "float32")
-        with T.grid(window.length_out, window.channels) as (p, c):
+        with T.grid(window.positions, window.channels) as (p, c):
             store(acc, 0, f32(0.0))
-            with T.serial(window.kernel) as k:
+            with T.serial(window.taps) as k:
                 value = window.load(data, p, k, c, T.int8(x.zero_point))
                 store(acc, 0, acc[0] + reals[T.Cast("int32", value) + 128])
             mean = acc[0] / T.Cast("float32", window.count(p, count_include_pad))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ecgexp.deploy.kernels import helium
 from ecgexp.deploy.kernels.ir import T, f32, i32, local, ramp, store
 from ecgexp.deploy.kernels.kernel import QParams
@@ -29,11 +31,31 @@ def max_body(window: Window, dtype: str) -> Any:
         values = data[ramp(t * window.channels + c, lanes)]
         return values if lanes == wide else T.Cast(f"{element}x{lanes}", values)
 
-    def position(data: Any, out: Any, p: Any, c: Any, border: bool) -> None:
+    every = ramp(i32(0), lanes)
+
+    def of_rows(data: Any, best: Any, row: Any, start: Any, c: Any, border: bool) -> None:
+        lowest = -128 if dtype == "int8" else float(np.finfo(np.float32).min)
+        store(best, every, helium.splat(T.Cast(element, f32(lowest)), lanes))
+        line = row * window.rows.stride - i32(window.rows.pads[0])
+        first_row = T.Bind(T.max(line, i32(0)))
+        end_row = T.min(line + i32(window.rows.kernel), i32(window.rows.length))
+        first = T.max(start, i32(0)) if border else start
+        end = T.min(start + i32(window.kernel), i32(window.length))
+        with T.serial(end_row - first_row) as i:
+            origin = T.Bind((first_row + i) * window.length + first)
+            if border or window.kernel > _UNROLLED_TAPS:
+                with T.serial(end - first) as k:
+                    store(best, every, T.max(best[every], load(data, origin + k, c)))
+            else:
+                for k in range(window.kernel):
+                    store(best, every, T.max(best[every], load(data, origin + k, c)))
+
+    def position(data: Any, out: Any, row: Any, p: Any, c: Any, border: bool) -> None:
         start = p * window.stride - i32(window.pads[0])
         best = local(lanes, element)
-        every = ramp(i32(0), lanes)
-        if border or window.kernel > _UNROLLED_TAPS:
+        if not window.is_flat:
+            of_rows(data, best, row, start, c, border)
+        elif border or window.kernel > _UNROLLED_TAPS:
             first = T.Bind(T.max(start, i32(0)))
             end = T.min(start + i32(window.kernel), i32(window.length))
             store(best, every, load(data, first, c))
@@ -44,15 +66,23 @@ def max_body(window: Window, dtype: str) -> Any:
             for k in range(1, window.kernel):
                 store(best, every, T.max(best[every], load(data, start + k, c)))
         values = best[every] if lanes == wide else T.Cast(f"int8x{lanes}", best[every])
-        store(out, ramp(p * window.channels + c, lanes), values)
+        place = row * window.length_out + p
+        store(out, ramp(place * window.channels + c, lanes), values)
 
-    def body(data: Any, out: Any) -> None:
+    def of_row(data: Any, out: Any, row: Any) -> None:
         full, tail = divmod(window.channels, lanes)
         columns = [(full, i32(0))] + ([(1, i32(window.channels - lanes))] if tail else [])
         for count, offset in columns:
             for first, end, border in window.stretches():
                 with T.serial(end - first) as i, T.serial(count) as block:
-                    position(data, out, i + i32(first), block * lanes + offset, border)
+                    position(data, out, row, i + i32(first), block * lanes + offset, border)
+
+    def body(data: Any, out: Any) -> None:
+        if window.is_flat:
+            of_row(data, out, i32(0))
+        else:
+            with T.serial(window.rows.length_out) as row:
+                of_row(data, out, row)
 
     return body
 
@@ -66,19 +96,27 @@ def mean_body(window: Window, x: QParams, y: QParams, factor: float) -> Any:
         y: Quantization of the output.
         factor: Output steps per unit of the sum.
     """
-    lanes, channels = 8, window.channels
+    lanes, channels, rows = 8, window.channels, window.rows
+
+    def sample(p: Any, k: Any) -> Any:
+        """Return the input sample under tap k, counted row by row, of position p."""
+        if window.is_flat:
+            return p * window.stride + k
+        row, column = T.floordiv(p, window.length_out), T.floormod(p, window.length_out)
+        line, t = T.floordiv(k, window.kernel), T.floormod(k, window.kernel)
+        return (row * rows.stride + line) * window.length + column * window.stride + t
 
     def column(data: Any, out: Any, p: Any, c: Any) -> None:
         sums = local(lanes, "int32")
         halves = [ramp(i32(0), 4), ramp(i32(4), 4)]
         for half in halves:
-            store(sums, half, helium.splat(i32(-window.kernel * x.zero_point), 4))
-        for first in range(0, window.kernel, _INT16_ROWS):
+            store(sums, half, helium.splat(i32(-window.taps * x.zero_point), 4))
+        for first in range(0, window.taps, _INT16_ROWS):
             partial = local(lanes, "int16")
             every = ramp(i32(0), lanes)
             store(partial, every, helium.splat(T.int16(0), lanes))
-            with T.serial(min(_INT16_ROWS, window.kernel - first)) as k:
-                row = data[ramp((p * window.stride + k + i32(first)) * channels + c, lanes)]
+            with T.serial(min(_INT16_ROWS, window.taps - first)) as k:
+                row = data[ramp(sample(p, k + i32(first)) * channels + c, lanes)]
                 store(partial, every, partial[every] + T.Cast("int16x8", row))
             narrow = T.Bind(partial[every])
             for top, half in enumerate(halves):
@@ -88,7 +126,7 @@ def mean_body(window: Window, x: QParams, y: QParams, factor: float) -> Any:
         values = helium.quantize_pair(even, odd, y, (-128, 127))
         store(out, ramp(p * channels + c, lanes), values)
 
-    return _columns(window.length_out, channels, lanes, column)
+    return _columns(window.positions, channels, lanes, column)
 
 
 def float_mean_body(length: int, channels: int) -> Any:
