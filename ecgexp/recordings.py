@@ -7,7 +7,7 @@ from typing import Any
 
 from ecgexp.config.compose import Job
 from ecgexp.config.validate import validate
-from ecgexp.errors import ConfigError
+from ecgexp.errors import ConfigError, DataError
 from ecgexp.pipeline import build_data, home_folder
 
 
@@ -46,3 +46,28 @@ def inspect(job: Job) -> dict[str, Any]:
         data.spec, data.split("train"), path, seed=job.config["seed"]
     )
     return {**summarise(data), "picture": str(picture)}
+
+
+def verify(job: Job) -> str:
+    """Read every recording of a data set.
+
+    Returns:
+        What was read, in one line and one more per remark.
+
+    Raises:
+        DataError: Recordings cannot be used; names each of them.
+    """
+    from ecgexp.dataset.verify import verify as read_all
+
+    validate(job)
+    found = read_all(build_data(job.config), progress=True)
+    if found.faults:
+        listed = "\n".join(f"- {fault}" for fault in found.faults)
+        raise DataError(
+            f"{found.name}: {len(found.faults)} of {found.n_records} recordings cannot be used\n"
+            f"{listed}"
+        )
+    classes = ", ".join(f"{label} {count}" for label, count in found.classes.items())
+    sound = f"{found.name}: {found.n_records} recordings are sound; "
+    summary = f"{sound}{found.n_windows} windows ({classes})"
+    return "\n".join([summary, *(f"- {remark}" for remark in found.remarks)])

@@ -89,6 +89,11 @@ class EcgDataModule(pl.LightningDataModule):
         self.prepare()
 
     @property
+    def source(self) -> Source:
+        """Where the recordings come from."""
+        return self._source
+
+    @property
     def spec(self) -> SignalSpec:
         """Shape, rate, leads and labels of the windows."""
         return self._windows().spec

@@ -17,7 +17,7 @@ from ecgexp.errors import DataError
 log = logging.getLogger(__name__)
 
 _HOST = "physionet.org"
-_EXTENSIONS = {"mitdb": ("hea", "atr", "dat")}
+_EXTENSIONS = {"mitdb": ("hea", "atr", "dat"), "edb": ("hea", "atr", "dat")}
 
 
 def download(name: str, folder: Path, progress: bool) -> Path:
