@@ -31,14 +31,14 @@ from ecgexp.deploy.kernels.ir import (
 from ecgexp.deploy.kernels.kernel import Kernel, QParams
 
 Array = np.ndarray[Any, Any]
-_LANES = 16
-_QUAD = 4
+LANES = 16
+QUAD = 4
 _UNROLLED_ROWS = 4
-MAX_TAPS = _LANES
+MAX_TAPS = LANES
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Which positions share one vector of samples.
 
     Attributes:
@@ -52,10 +52,11 @@ class _Plan:
     count: int
 
     @classmethod
-    def of(cls, shape: ConvShape) -> _Plan:
+    def of(cls, shape: ConvShape) -> Plan:
+        """Let as many positions share samples as fit one vector."""
         common = gcd(shape.stride, shape.dilation)
         spacing, shift = shape.dilation // common, shape.stride // common
-        fitting = (_LANES // shape.rows.kernel - shape.kernel) // shift + 1
+        fitting = (LANES // shape.rows.kernel - shape.kernel) // shift + 1
         available = max(1, shape.length_out // spacing)
         # Equal shares: the last group overlaps the one before it by as little as possible.
         groups = -(-available // fitting)
@@ -83,17 +84,9 @@ def build(
         y: Quantization of the output.
         limits: Smallest and largest output value.
     """
-    plan = _Plan.of(shape)
-    fill = -shape.c_out % _QUAD
-    columns = weight.reshape(shape.c_out, shape.rows.kernel, shape.kernel).transpose(0, 2, 1)
-    taps = columns.reshape(shape.c_out, shape.taps)
-    taps = np.pad(taps, ((0, fill), (0, _LANES - shape.taps))).reshape(-1)
-    constants = (
-        np.concatenate([np.zeros(_LANES, np.int8), taps]),
-        np.pad(bias, (0, fill)),
-        np.pad(scale, (0, fill)),
-    )
-    loops = _Loops(shape, plan, x, y, limits)
+    plan = Plan.of(shape)
+    constants = pack(shape, weight, bias, scale)
+    loops = Loops(shape, plan, x, y, limits)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
@@ -103,11 +96,24 @@ def build(
     return Kernel(name, prim_func(name, parameters, loops.body), constants, shape.macs)
 
 
-class _Loops:
+def pack(shape: ConvShape, weight: Array, bias: Array, scale: Array) -> tuple[Array, ...]:
+    """Lay out the constants of a kernel; arguments as for `build`."""
+    fill = -shape.c_out % QUAD
+    columns = weight.reshape(shape.c_out, shape.rows.kernel, shape.kernel).transpose(0, 2, 1)
+    taps = columns.reshape(shape.c_out, shape.taps)
+    padded = np.pad(taps, ((0, fill), (0, LANES - shape.taps))).reshape(-1)
+    return (
+        np.concatenate([np.zeros(LANES, np.int8), padded]),
+        np.pad(bias, (0, fill)),
+        np.pad(scale, (0, fill)),
+    )
+
+
+class Loops:
     """Emits the loops of one depthwise convolution."""
 
     def __init__(
-        self, shape: ConvShape, plan: _Plan, x: QParams, y: QParams, limits: tuple[int, int]
+        self, shape: ConvShape, plan: Plan, x: QParams, y: QParams, limits: tuple[int, int]
     ) -> None:
         self.shape, self.plan, self.x, self.y, self.limits = shape, plan, x, y, limits
         self.samples = (plan.count - 1) * plan.shift + shape.kernel
@@ -124,47 +130,47 @@ class _Loops:
         """Emit the whole kernel."""
         self.data, self.weights, self.biases = data, weights, biases
         self.scales, self.out = scales, out
-        self.scratch = local(_LANES * _LANES, "int8")
+        self.scratch = local(LANES * LANES, "int8")
         rows = self.shape.rows.length_out
         if rows == 1:
-            self._positions(i32(0))
+            self.positions(i32(0))
         else:
             with T.serial(rows) as row:
-                self._positions(row)
+                self.positions(row)
 
-    def _positions(self, row: Any) -> None:
+    def positions(self, row: Any) -> None:
         """Emit one row of the result."""
         self.row = row
         spacing, together = self.plan.spacing, self.plan.count
         with T.serial(min(spacing, self.shape.length_out)) as residue:
             shortest, longer = divmod(self.shape.length_out, spacing)
             with T.serial(max(1, shortest // together)) as i:
-                self._channels(residue + i * (together * spacing))
+                self.channels(residue + i * (together * spacing))
             if shortest % together or (shortest and longer):
                 # One more group, overlapping the one before, instead of a remainder. A division
                 # by the residue would be simpler to read, but TVM 0.27 simplifies it wrongly.
                 first = i32((shortest - together) * spacing)
                 last = i32((shortest + 1 - together) * spacing)
-                self._channels(residue + T.Select(residue < longer, last, first))
+                self.channels(residue + T.Select(residue < longer, last, first))
 
-    def _channels(self, p: Any) -> None:
+    def channels(self, p: Any) -> None:
         """Emit all channels of the positions that share samples with p."""
-        full, rest = divmod(self.shape.c_out, _LANES)
+        full, rest = divmod(self.shape.c_out, LANES)
         if full:
             with T.serial(full) as block:
-                self._block(p, block * _LANES, _LANES)
+                self._block(p, block * LANES, LANES)
         if rest:
-            self._block(p, i32(full * _LANES), rest)
+            self._block(p, i32(full * LANES), rest)
 
     def _block(self, p: Any, channel: Any, width: int) -> None:
         """Emit the positions that share samples with p, for up to 16 channels."""
         self._turn(p, channel, width)
-        whole = width // _QUAD
+        whole = width // QUAD
         if whole:
             with T.serial(whole) as quad:
-                self._quad(p, channel, quad * _QUAD, _QUAD)
-        if width % _QUAD:
-            self._quad(p, channel, i32(whole * _QUAD), width % _QUAD)
+                self.quad(p, channel, quad * QUAD, QUAD)
+        if width % QUAD:
+            self.quad(p, channel, i32(whole * QUAD), width % QUAD)
 
     def _turn(self, p: Any, channel: Any, width: int) -> None:
         """Fill the scratch with (channel, sample)."""
@@ -211,7 +217,7 @@ class _Loops:
                 value = self._load(row * shape.length + t, channel, width)
                 self._scatter(sample * self.lines + k, value)
             with T.Else():
-                filling = helium.splat(T.int8(self.x.zero_point), _LANES)
+                filling = helium.splat(T.int8(self.x.zero_point), LANES)
                 self._scatter(sample * self.lines + k, filling)
 
     def _turn_inside(self, line: Any, start: Any, channel: Any, width: int) -> None:
@@ -234,28 +240,28 @@ class _Loops:
             turn(i32(sample))
 
     def _load(self, t: Any, channel: Any, width: int) -> Any:
-        index = ramp(t * self.shape.c_in + channel, _LANES)
-        if width == _LANES:
+        index = ramp(t * self.shape.c_in + channel, LANES)
+        if width == LANES:
             return self.data[index]
         return T.masked_load("int8x16", self.data, index, helium.lanes_below(i32(width)))
 
     def _scatter(self, row: Any, values: Any) -> None:
-        helium.scatter_bytes(self.scratch, row, _LANES, values)
+        helium.scatter_bytes(self.scratch, row, LANES, values)
 
-    def _quad(self, p: Any, channel: Any, quad: Any, width: int) -> None:
+    def quad(self, p: Any, channel: Any, quad: Any, width: int) -> None:
         """Emit four channels of all positions that share samples."""
-        samples = [T.Bind(self.scratch[ramp((quad + m) * _LANES, _LANES)]) for m in range(width)]
+        samples = [T.Bind(self.scratch[ramp((quad + m) * LANES, LANES)]) for m in range(width)]
         at = channel + quad
-        bias = T.Bind(self.biases[ramp(at, _QUAD)])
-        scale = T.Bind(self.scales[ramp(at, _QUAD)])
+        bias = T.Bind(self.biases[ramp(at, QUAD)])
+        scale = T.Bind(self.scales[ramp(at, QUAD)])
         with T.serial(self.plan.count) as j:
-            acc = local(_QUAD, "int32")
-            for m in range(_QUAD):
+            acc = local(QUAD, "int32")
+            for m in range(QUAD):
                 if m < width:
-                    tap = i32(_LANES) + (at + m) * _LANES - j * (self.plan.shift * self.lines)
-                    dot = helium.dot(i32(0), samples[m], self.weights[ramp(tap, _LANES)])
+                    tap = i32(LANES) + (at + m) * LANES - j * (self.plan.shift * self.lines)
+                    dot = helium.dot(i32(0), samples[m], self.weights[ramp(tap, LANES)])
                 store(acc, m, dot if m < width else i32(0))
-            sums = acc[ramp(0, _QUAD)] + bias
+            sums = acc[ramp(0, QUAD)] + bias
             values = helium.requantize(sums, scale, self.y, self.limits)
             position = self.row * self.shape.length_out + p + j * self.plan.spacing
             helium.store_lanes(self.out, position * self.shape.c_out + at, values, width)

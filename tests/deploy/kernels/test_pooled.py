@@ -19,8 +19,10 @@ Array = np.ndarray[Any, Any]
 
 
 @st.composite
-def pooled_cases(draw: st.DrawFn, max_channels: int = 20) -> tuple[ConvCase, Window]:
-    case = draw(conv_cases(depthwise=False, max_channels=max_channels))
+def pooled_cases(
+    draw: st.DrawFn, depthwise: bool, max_channels: int = 20
+) -> tuple[ConvCase, Window]:
+    case = draw(conv_cases(depthwise=depthwise, max_channels=max_channels))
     taps = draw(st.integers(1, 7))
     pads = draw(st.integers(0, taps - 1)), draw(st.integers(0, taps - 1))
     while case.length_out + sum(pads) < taps:
@@ -43,8 +45,8 @@ def pooled(case: ConvCase, window: Window, isa: Isa) -> Kernel | None:
     return None if kernel.pooled is None else kernel.pooled(window)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True, database=None)
-@given(pooled_cases())
+@settings(max_examples=40, deadline=None, derandomize=True, database=None)
+@given(st.booleans().flatmap(pooled_cases))
 def test_plain_loops_pool_their_sums(drawn: tuple[ConvCase, Window]) -> None:
     case, window = drawn
     kernel = pooled(case, window, "generic")
@@ -101,28 +103,35 @@ def test_only_an_int8_maximum_can_be_pooled_elsewhere() -> None:
 @pytest.mark.device
 @pytest.mark.skipif(not available(), reason="needs arm-none-eabi-gcc and qemu-system-arm")
 def test_helium_kernels_pool_their_sums() -> None:
+    trials = []
+    for case, window in drawn_cases():
+        kernel = pooled(case, window, "mve")
+        if kernel is not None:
+            data = case.arrays()[0]
+            trials.append(Trial(kernel, (data,), expected(case, window), int(case.c_in == 1)))
+    kinds = [trial.kernel.name.split("_")[0] for trial in trials]
+    assert kinds.count("conv1d") > 15
+    assert kinds.count("depthwise") > 10
+    for trial, outcome in zip(trials, run_device(trials), strict=True):
+        np.testing.assert_array_equal(outcome.out, trial.expected, trial.kernel.name)
+        assert not outcome.overrun, trial.kernel.name
+
+
+def drawn_cases() -> list[tuple[ConvCase, Window]]:
+    """Draw the same cases in every run."""
     cases: list[tuple[ConvCase, Window]] = []
 
     @settings(
-        max_examples=40,
+        max_examples=30,
         derandomize=True,
         database=None,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(pooled_cases(40))
-    def collect(drawn: tuple[ConvCase, Window]) -> None:
-        cases.append(drawn)
+    @given(pooled_cases(False, 40), pooled_cases(True, 40))
+    def collect(dense: tuple[ConvCase, Window], depthwise: tuple[ConvCase, Window]) -> None:
+        cases.extend((dense, depthwise))
 
     collect()
-    built = [(pooled(case, window, "mve"), case, window) for case, window in cases]
-    trials = [
-        Trial(kernel, (case.arrays()[0],), expected(case, window), int(case.c_in == 1))
-        for kernel, case, window in built
-        if kernel is not None
-    ]
-    assert len(trials) > 25
-    for trial, outcome in zip(trials, run_device(trials), strict=True):
-        np.testing.assert_array_equal(outcome.out, trial.expected, trial.kernel.name)
-        assert not outcome.overrun, trial.kernel.name
+    return cases
