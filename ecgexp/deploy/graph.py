@@ -52,7 +52,7 @@ class Network:
 
     Attributes:
         input_name: Relax name of the input.
-        input_shape: (1, lead, sample) or (1, feature).
+        input_shape: (1, lead, sample), (1, channel, row, column) or (1, feature).
         output: The result that leaves the network.
         output_shape: (1, class).
         ops: Operators in executable order.

@@ -89,8 +89,8 @@ def import_onnx(path: Path) -> Network:
     """Read an ONNX classifier.
 
     Args:
-        path: ONNX file with one float32 input (1, lead, sample) or (1, feature) and one output
-            (1, class).
+        path: ONNX file with one float32 input (1, lead, sample), (1, channel, row, column) or
+            (1, feature), and one output (1, class).
 
     Raises:
         BuildError: The file is no ONNX model, a shape is dynamic, there is more than one input or
@@ -135,9 +135,13 @@ def _check_interface(model: onnx.ModelProto, path: Path) -> None:
             )
         if tensor.elem_type != onnx.TensorProto.FLOAT:
             raise BuildError(f"{path}: {kind} {names[0]!r} must be float32")
-        ranks = (2, 3) if kind == "input" else (2,)
+        ranks = (2, 3, 4) if kind == "input" else (2,)
         if shape[0] != 1 or len(shape) not in ranks:
-            wanted = "(1, lead, sample)" if kind == "input" else "(1, class)"
+            wanted = (
+                "(1, lead, sample) or (1, channel, row, column)"
+                if kind == "input"
+                else "(1, class)"
+            )
             raise BuildError(f"{path}: {kind} {names[0]!r} has shape {tuple(shape)}, not {wanted}")
 
 

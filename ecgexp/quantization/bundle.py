@@ -103,8 +103,8 @@ def bundle_from_onnx(
     """Check an ONNX classifier that no run made and write a bundle for it.
 
     Args:
-        onnx: Network with one input (1, lead, sample) or (1, feature) float32 and one output
-            (1, class) float32, in float or in QDQ form.
+        onnx: Network with one input (1, lead, sample), (1, channel, row, column) or (1, feature)
+            float32 and one output (1, class) float32, in float or in QDQ form.
         golden: `.npz` with windows `x` (window, ...); None draws normal noise.
         folder: Folder to make.
         seed: Seed of that draw.

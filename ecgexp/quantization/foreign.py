@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +28,9 @@ class Classifier:
 
     Attributes:
         network: The model with all its weights inside.
-        window_shape: (lead, sample) or (feature,).
-        spec: Leads, samples and labels, from the file's metadata where it has them.
+        window_shape: (lead, sample), (channel, row, column) or (feature,).
+        spec: Leads, samples and labels, from the file's metadata where it has them. The leads of a
+            spectrogram are its channels, the samples all its rows and columns.
         scheme: `ptq_int8` for a network in QDQ form.
     """
 
@@ -115,10 +117,10 @@ def _input_shape(network: onnx.ModelProto, path: Path) -> tuple[int, ...]:
         names = [value.name for value in inputs]
         raise ExportError(f"onnx={path}: inputs {names}, a deployable network has exactly one")
     shape = _static_shape(inputs[0], path)
-    if len(shape) not in (2, 3) or shape[0] != 1:
+    if len(shape) not in (2, 3, 4) or shape[0] != 1:
         raise ExportError(
             f"onnx={path}: input {inputs[0].name} has shape {shape}; "
-            "export it as (1, lead, sample) or (1, feature)"
+            "export it as (1, lead, sample), (1, channel, row, column) or (1, feature)"
         )
     return shape
 
@@ -154,12 +156,12 @@ def _static_shape(value: onnx.ValueInfoProto, path: Path) -> tuple[int, ...]:
 
 
 def _spec(network: onnx.ModelProto, shape: tuple[int, ...], n_classes: int) -> SignalSpec:
-    n_leads = shape[1] if len(shape) == 3 else 1
+    n_leads = shape[1] if len(shape) > 2 else 1
     properties = {entry.key: entry.value for entry in network.metadata_props}
     return SignalSpec(
         fs_hz=_positive(properties.get("fs_hz", "")),
         leads=_names(properties.get("leads", ""), n_leads, "lead"),
-        n_samples=shape[-1],
+        n_samples=math.prod(shape[1:]) // n_leads,
         labels=_names(properties.get("labels", ""), n_classes, "class"),
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Literal
 
 from ecgexp.deploy.kernels import pool_mve, proof
@@ -18,6 +19,9 @@ from ecgexp.deploy.kernels.kernel import Isa, Kernel, QParams, check_isa
 from ecgexp.deploy.kernels.requant import dequantized, quantize_scalar
 from ecgexp.deploy.kernels.window import Window
 from ecgexp.errors import BuildError
+
+# Up to this stride along a row, ONNX Runtime adds up each column of a window first.
+_COLUMNS_FIRST = 2
 
 Kind = Literal["max", "avg"]
 
@@ -100,8 +104,11 @@ def _float_average(window: Window, count_include_pad: bool) -> Kernel:
         acc = local(1, "float32")
         with T.grid(window.positions, window.channels) as (p, c):
             store(acc, 0, f32(0.0))
-            with T.serial(window.taps) as k:
-                store(acc, 0, acc[0] + window.load(data, p, k, c, f32(0.0)))
+
+            def load(k: Any, p: Any = p, c: Any = c) -> Any:
+                return window.load(data, p, k, c, f32(0.0))
+
+            _add_up(window, acc, load)
             count = T.Cast("float32", window.count(p, count_include_pad))
             store(out, p * window.channels + c, acc[0] / count)
 
@@ -117,9 +124,12 @@ def _int8_average(window: Window, x: QParams, y: QParams, count_include_pad: boo
         acc = local(1, "float32")
         with T.grid(window.positions, window.channels) as (p, c):
             store(acc, 0, f32(0.0))
-            with T.serial(window.taps) as k:
+
+            def real(k: Any, p: Any = p, c: Any = c) -> Any:
                 value = window.load(data, p, k, c, T.int8(x.zero_point))
-                store(acc, 0, acc[0] + reals[T.Cast("int32", value) + 128])
+                return reals[T.Cast("int32", value) + 128]
+
+            _add_up(window, acc, real)
             mean = acc[0] / T.Cast("float32", window.count(p, count_include_pad))
             value = quantize_scalar(mean / f32(y.scale), y, (-128, 127))
             store(out, p * window.channels + c, value)
@@ -128,3 +138,17 @@ def _int8_average(window: Window, x: QParams, y: QParams, count_include_pad: boo
     parameters = window.parameters("int8")
     parameters[1:1] = constant_parameters(constants)
     return Kernel(name, prim_func(name, parameters, body), constants, 0)
+
+
+def _add_up(window: Window, acc: Any, load: Callable[[Any], Any]) -> None:
+    """Add the taps of a window in ONNX Runtime's order, on which the last bit depends."""
+    if window.is_flat or window.stride > _COLUMNS_FIRST:
+        with T.serial(window.taps) as k:
+            store(acc, 0, acc[0] + load(k))
+        return
+    column = local(1, "float32")
+    with T.serial(window.kernel) as t:
+        store(column, 0, f32(0.0))
+        with T.serial(window.rows.kernel) as row:
+            store(column, 0, column[0] + load(row * window.kernel + t))
+        store(acc, 0, acc[0] + column[0])

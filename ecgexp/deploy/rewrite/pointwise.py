@@ -9,6 +9,7 @@ import numpy as np
 
 from ecgexp.deploy.graph import element_count
 from ecgexp.deploy.kernels import QParams, binary, concat, global_pool, pool, softmax
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis
 from ecgexp.deploy.program import Buffer, Dtype
 from ecgexp.deploy.rewrite.deferred import Deferred, Operand
 from ecgexp.deploy.rewrite.materialise import Materialiser
@@ -21,15 +22,15 @@ class Average(Deferred):
 
     Attributes:
         x: Input.
-        window: (kernel, stride), or None for everything.
-        pads: Samples before and after the signal.
+        window: How windows move over time, or None for everything.
         count_include_pad: Whether padding counts in the divisor.
+        rows: How they move over rows, where there are any.
     """
 
     x: Operand
-    window: tuple[int, int] | None
-    pads: tuple[int, int]
+    window: Axis | None
     count_include_pad: bool
+    rows: Axis = ONE_ROW
 
     fuses_clip: ClassVar[bool] = False
 
@@ -59,14 +60,15 @@ class Average(Deferred):
             kernel = pool.build(
                 isa=materialiser.isa,
                 kind="avg",
-                length=length,
+                length=self.window.length,
                 channels=channels,
-                kernel=self.window[0],
-                stride=self.window[1],
-                pads=self.pads,
+                kernel=self.window.kernel,
+                stride=self.window.stride,
+                pads=self.window.pads,
                 x=x_params,
                 y=y,
                 count_include_pad=self.count_include_pad,
+                rows=self.rows,
             )
         dtype: Dtype = "float32" if y is None else "int8"
         return self._emit(materialiser, kernel, dtype, materialiser.arrange(self.op, x))

@@ -161,7 +161,7 @@ def _per_channel(walk: Walk, op: Op, x: Value, constant: Array, fused: bool) -> 
     if kind not in ("add", "multiply"):
         raise op.fail("it has no kernel for one constant per channel")
     if not (fused and isinstance(x, Weighted)):
-        if len(op.shape) != 3:
+        if len(op.shape) not in (3, 4):
             raise op.fail(f"one constant per channel needs a signal, not the shape {op.shape}")
         channels = op.shape[1]
         x = Conv(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ecgexp.deploy.fold import rearranged
 from ecgexp.deploy.graph import Op, element_count
 from ecgexp.deploy.kernels import Kernel, QParams, global_pool, pool
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis
 from ecgexp.deploy.program import Dtype
 from ecgexp.deploy.rewrite.deferred import Deferred
 from ecgexp.deploy.rewrite.pointwise import Average, Concat, Softmax
@@ -18,33 +19,54 @@ from ecgexp.deploy.rewrite.weighted import Conv, Dense
 
 
 def convolution(walk: Walk, op: Op, x: Value, weight: Array) -> Value:
-    """Convolve over time; a two-dimensional convolution must be flat in one direction."""
+    """Convolve over time, or over rows and columns."""
     if not isinstance(weight, np.ndarray) or isinstance(x, np.ndarray):
         raise op.fail("its weights must be constants")
     operand = walk.settled(x)
-    axis = _time_axis(op, operand.shape, op.shape, weight.shape[2:])
-    rank = len(weight.shape) - 2
-    pads = op.attrs["padding"]
+    axis, row_axis = _spatial_axes(op, operand.shape, op.shape, weight.shape[2:])
     flat = rearranged(weight, lambda part: part.reshape(*part.shape[:2], -1))
+    kernel, dilation = weight.shape[2:], op.attrs["dilation"]
+    columns = _moving(op, axis, operand.shape, kernel, dilation)
+    rows = ONE_ROW if row_axis is None else _moving(op, row_axis, operand.shape, kernel, dilation)
     return Conv(
         op=op,
         x=operand,
         weight=flat,
-        stride=int(op.attrs["strides"][axis]),
-        dilation=int(op.attrs["dilation"][axis]),
-        pads=(int(pads[axis]), int(pads[axis + rank])),
+        stride=columns.stride,
+        dilation=columns.dilation,
+        pads=columns.pads,
         groups=int(op.attrs["groups"]),
+        rows=rows,
     )
 
 
-def _time_axis(op: Op, *shapes: tuple[int, ...]) -> int:
-    """Return which spatial axis is time: the only one longer than 1."""
+def _spatial_axes(op: Op, *shapes: tuple[int, ...]) -> tuple[int, int | None]:
+    """Return which spatial axis is time, and which one counts rows.
+
+    Time is the only axis longer than 1 where there is but one; else it is the last one.
+    """
     spatial = [shape[2:] if len(shape) > 2 else shape for shape in shapes[:2]] + list(shapes[2:])
     rank = len(spatial[0])
+    if rank not in (1, 2):
+        raise op.fail(f"shapes {shapes}: only one or two spatial axes have kernels")
     long = {i for sizes in spatial for i in range(rank) if i < len(sizes) and sizes[i] > 1}
-    if len(long) > 1 or rank > 2 or rank < 1:
-        raise op.fail(f"shapes {shapes}: only one spatial axis may be longer than 1")
-    return long.pop() if long else rank - 1
+    if len(long) > 1:
+        return 1, 0
+    return (long.pop() if long else rank - 1), None
+
+
+def _moving(
+    op: Op, axis: int, shape: tuple[int, ...], kernel: tuple[int, ...], dilation: tuple[int, ...]
+) -> Axis:
+    """Return how the windows of a convolution or pooling move along a spatial axis."""
+    pads = op.attrs["padding"]
+    return Axis(
+        length=shape[axis + 2] if len(shape) > axis + 2 else element_count(shape[2:]),
+        kernel=int(kernel[axis]),
+        stride=int(op.attrs["strides"][axis]),
+        dilation=int(dilation[axis]),
+        pads=(int(pads[axis]), int(pads[axis + len(kernel)])),
+    )
 
 
 def matmul(walk: Walk, op: Op, x: Value, weight: Array) -> Value:
@@ -59,70 +81,64 @@ def matmul(walk: Walk, op: Op, x: Value, weight: Array) -> Value:
 
 def max_pool(walk: Walk, op: Op, x: Value) -> Value:
     """Take the maximum of windows; of codes where a larger code is a larger number."""
-    window = _window(op, x)
+    window, rows, _ = _windows(op, x)
     source = _comparable(walk, op, x)
-    channels = source.shape[1]
-    length = element_count(source.shape) // channels
     params = _any_params(source)
     kernel = pool.build(
         isa=walk.materialiser.isa,
         kind="max",
-        length=length,
-        channels=channels,
-        kernel=window.size,
+        length=window.length,
+        channels=source.shape[1],
+        kernel=window.kernel,
         stride=window.stride,
         pads=window.pads,
         x=params,
         y=params,
         count_include_pad=False,
+        rows=rows,
     )
     return _maximum(walk, op, source, kernel)
 
 
 def average_pool(walk: Walk, op: Op, x: Value) -> Value:
     """Take the mean of windows."""
-    window = _window(op, x)
-    if window.grown:
+    window, rows, grown = _windows(op, x)
+    if grown:
         raise op.fail("ceil_mode with a last window over the end has no kernel")
     return Average(
         op=op,
         x=walk.settled(x),
-        window=(window.size, window.stride),
-        pads=window.pads,
+        window=window,
         count_include_pad=bool(op.attrs["count_include_pad"]),
+        rows=rows,
     )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Window:
-    """A pooling window along time; `grown` says whether ceil_mode lengthened the padding."""
-
-    size: int
-    stride: int
-    pads: tuple[int, int]
-    grown: bool
-
-
-def _window(op: Op, x: Value) -> _Window:
-    sizes = op.attrs["pool_size"]
+def _windows(op: Op, x: Value) -> tuple[Axis, Axis, bool]:
+    """Return the windows of a pooling along time and rows, and whether ceil_mode grew them."""
+    sizes = tuple(op.attrs["pool_size"])
     shape = x.op.shape if isinstance(x, Deferred) else x.shape
-    axis = _time_axis(op, shape, op.shape, sizes)
     if any(d != 1 for d in op.attrs["dilation"]):
         raise op.fail("dilated pooling has no kernel")
-    size, stride = int(sizes[axis]), int(op.attrs["strides"][axis])
-    pads = op.attrs["padding"]
-    before, after = int(pads[axis]), int(pads[axis + len(sizes)])
-    length, length_out = element_count(shape[2:]), element_count(op.shape[2:])
-    reach = (length_out - 1) * stride + size
-    grown = max(0, reach - (length + before + after))
-    return _Window(size=size, stride=stride, pads=(before, after + grown), grown=grown > 0)
+    axis, row_axis = _spatial_axes(op, shape, op.shape, sizes)
+
+    def windows(place: int) -> tuple[Axis, bool]:
+        given = _moving(op, place, shape, sizes, (1,) * len(sizes))
+        reach = (op.shape[place + 2] - 1) * given.stride + given.kernel
+        before, after = given.pads
+        grown = max(0, reach - (given.length + before + after))
+        return replace(given, pads=(before, after + grown)), grown > 0
+
+    columns, wider = windows(axis)
+    rows, higher = (ONE_ROW, False) if row_axis is None else windows(row_axis)
+    return columns, rows, wider or higher
 
 
 def mean(walk: Walk, op: Op, x: Value) -> Value:
     """Take the mean over time."""
     operand = walk.settled(x)
     _check_reduction(op, operand.shape)
-    return Average(op=op, x=operand, window=None, pads=(0, 0), count_include_pad=False)
+    return Average(op=op, x=operand, window=None, count_include_pad=False)
 
 
 def maximum_over_time(walk: Walk, op: Op, x: Value) -> Value:
@@ -197,7 +213,7 @@ def concatenate(walk: Walk, op: Op, *parts: Value | Array) -> Value:
     tensors = [walk.settled(part) for part in parts if not isinstance(part, np.ndarray)]
     if constants:
         return _padding(walk, op, parts, axis)
-    if axis not in (1, 2) or any(len(t.shape) not in (2, 3) for t in tensors):
+    if axis not in (1, 2) or any(len(t.shape) not in (2, 3, 4) for t in tensors):
         raise op.fail(f"shapes {[t.shape for t in tensors]}, axis {axis}: no kernel")
     return Concat(op=op, parts=tuple(tensors), axis=axis)
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from ecgexp.deploy.fold import Dequantized
 from ecgexp.deploy.graph import element_count
-from ecgexp.deploy.kernels import Kernel, QParams, affine, conv1d, dense
+from ecgexp.deploy.kernels import Kernel, QParams, affine, conv2d, dense
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis
 from ecgexp.deploy.program import Buffer
 from ecgexp.deploy.rewrite.deferred import Deferred, Operand, plain
 from ecgexp.deploy.rewrite.materialise import Materialiser
@@ -99,19 +100,21 @@ class Weighted(Deferred):
 
 @dataclass(kw_only=True)
 class Conv(Weighted):
-    """A convolution over time.
+    """A convolution over time, or over rows and columns.
 
     Attributes:
         stride: Samples between outputs.
         dilation: Samples between taps.
         pads: Zeros before and after the signal.
         groups: Channel groups.
+        rows: How windows move over rows; the other attributes then describe columns.
     """
 
     stride: int
     dilation: int
     pads: tuple[int, int]
     groups: int
+    rows: Axis = ONE_ROW
 
     def _codes(self, materialiser: Materialiser, y: QParams) -> Buffer | None:
         x, pads = self._absorb(materialiser)
@@ -174,15 +177,19 @@ class Conv(Weighted):
         channels = x.shape[1]
         weight = np.asarray(self.weight, np.float32) if integers is None else integers.weight
         bias = None if self.bias is None else np.asarray(self.bias, np.float32)
-        return conv1d.build(
-            isa=materialiser.isa,
-            length=element_count(x.shape) // channels,
-            c_in=channels,
-            c_out=weight.shape[0],
-            kernel=weight.shape[2],
+        columns = Axis(
+            length=element_count(x.shape) // channels // self.rows.length,
+            kernel=weight.shape[2] // self.rows.kernel,
             stride=self.stride,
             dilation=self.dilation,
             pads=pads,
+        )
+        return conv2d.build(
+            isa=materialiser.isa,
+            rows=self.rows,
+            columns=columns,
+            c_in=channels,
+            c_out=weight.shape[0],
             groups=self.groups,
             weight=weight,
             bias=bias if integers is None else integers.bias,
