@@ -10,9 +10,14 @@ from ecgexp.deploy.kernels.kernel import QParams
 WORD = 4
 
 
+def load_word(buffer: Any, index: Any) -> Any:
+    """Return four int8 values as one register; no alignment is needed."""
+    return T.reinterpret("int32", buffer[ramp(index, WORD)])
+
+
 def word(buffer: Any, index: Any) -> Any:
-    """Load four int8 values as one register; no alignment is needed."""
-    return T.Bind(T.reinterpret("int32", buffer[ramp(index, WORD)]))
+    """Load four int8 values as one register, here and not where it is used."""
+    return T.Bind(load_word(buffer, index))
 
 
 def even_bytes(value: Any) -> Any:
