@@ -13,7 +13,10 @@ LAYERS = [
     {"sweep", "redeploy", "export", "recordings", "selection", "search"},
     {"pipeline"},
     {"training", "quantization", "deploy", "report"},
-    {"architecture", "dataset", "preprocessing", "target", "config", "tracking"},
+    {
+        *("architecture", "augmentation", "dataset", "preprocessing", "target", "config"),
+        "tracking",
+    },
     {"types", "errors", "resources", "doctor", "interrupt"},
 ]
 FORBIDDEN = {"architecture": {"dataset"}, "deploy": {"training", "dataset"}}

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from ecgexp.augmentation.steps import Augmentation
 from ecgexp.dataset import progress as show
 from ecgexp.dataset.source import CachedWindows, Source, fingerprint, prepare
 from ecgexp.dataset.splits import stratified_draw
@@ -66,6 +67,11 @@ class EcgDataModule(pl.LightningDataModule):
         self._seed = seed
         self._first_epoch = 0
         self._cached: CachedWindows | None = None
+        self._augmentation: Augmentation | None = None
+
+    def augment(self, augmentation: Augmentation | None) -> None:
+        """Choose what happens to training batches; validation and test are never touched."""
+        self._augmentation = augmentation
 
     def prepare(self, progress: bool = True) -> None:
         """Open the cached windows, making them first when they are not there.
@@ -143,7 +149,7 @@ class EcgDataModule(pl.LightningDataModule):
         batches = EpochBatches(n, self._batch_size, seed=self._seed)
         # Workers fetch ahead: in a resumed fit even before Lightning sets the epoch.
         batches.set_epoch(self._first_epoch)
-        return self._loader("train", batches)
+        return self._loader("train", batches, self._augmentation)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the cache."""
@@ -161,9 +167,11 @@ class EcgDataModule(pl.LightningDataModule):
             raise RuntimeError("prepare() left no windows")
         return self._cached
 
-    def _loader(self, split: Split, batches: EpochBatches) -> DataLoader[Batch]:
+    def _loader(
+        self, split: Split, batches: EpochBatches, augmentation: Augmentation | None = None
+    ) -> DataLoader[Batch]:
         return DataLoader(
-            GatheredWindows(self.split(split)),
+            GatheredWindows(self.split(split), self.spec.fs_hz, augmentation),
             sampler=batches,  # type: ignore[arg-type]  # yields whole batches of indices
             batch_size=None,
             num_workers=self._n_workers,
@@ -174,16 +182,21 @@ class EcgDataModule(pl.LightningDataModule):
 class GatheredWindows(Dataset[Batch]):
     """Gather all windows of a batch from the memory map at once, not one by one."""
 
-    def __init__(self, windows: WindowSet) -> None:
+    def __init__(self, windows: WindowSet, fs_hz: float, augmentation: Augmentation | None) -> None:
         self._x = windows.x
         self._y = windows.y
+        self._fs_hz = fs_hz
+        self._augmentation = augmentation
 
     def __len__(self) -> int:
         return len(self._y)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
         """Return (batch, lead, sample) float32 and classes (batch,) int64."""
-        return torch.from_numpy(self._x[index]), torch.from_numpy(self._y[index])
+        x = self._x[index]
+        if self._augmentation is not None:
+            x = self._augmentation.apply(x, self._fs_hz, index=index)
+        return torch.from_numpy(x), torch.from_numpy(self._y[index])
 
 
 class EpochBatches(Sampler[NDArray[np.int64]]):

@@ -1,0 +1,60 @@
+"""The effects of a training run, one after the other, each on a share of the windows."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.errors import ConfigError
+
+Effect = Callable[[NDArray[np.float32], float, np.random.Generator], NDArray[np.float32]]
+
+
+class Augmentation:
+    """Apply effects `(x, fs_hz, rng) -> x` in order, on training windows only."""
+
+    def __init__(self, *, effects: Sequence[Effect], share: float, seed: int) -> None:
+        """Keep the effects.
+
+        Args:
+            effects: What may happen, in order.
+            share: Probability of each effect for each window.
+            seed: Seed of every draw.
+
+        Raises:
+            ConfigError: The share is no probability, or an effect cannot be called.
+        """
+        if not 0 <= share <= 1:
+            raise ConfigError(f"augmentation.share={share:g} must lie in 0..1")
+        wrong = [effect for effect in effects if not callable(effect)]
+        if wrong:
+            raise ConfigError(f"augmentation.effects: {wrong[0]!r} is no effect")
+        self._effects = tuple(effects)
+        self._share = share
+        self._seed = seed
+
+    def apply(
+        self, x: NDArray[np.float32], fs_hz: float, *, index: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """Change a batch.
+
+        Args:
+            x: Windows (window, lead, sample).
+            fs_hz: Their sampling rate.
+            index: Which training windows they are, in order (window,). Every epoch draws other
+                batches, so that this is all a draw needs to be new in each epoch and the same
+                after a restart.
+
+        Returns:
+            New windows, same shape and dtype; `x` is left alone.
+        """
+        rng = np.random.default_rng((self._seed, zlib.crc32(np.ascontiguousarray(index).data)))
+        changed = x.copy()
+        for effect in self._effects:
+            chosen = np.flatnonzero(rng.random(len(x)) < self._share)
+            if len(chosen):
+                changed[chosen] = effect(changed[chosen], fs_hz, rng)
+        return changed
