@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ecgexp import __version__
-from ecgexp.deploy.compiler import kernel_isa, settle
+from ecgexp.deploy.compiler import settle
 from ecgexp.deploy.export.archive import files_of, sha256
 from ecgexp.deploy.export.golden import GoldenArrays, golden_arrays
 from ecgexp.deploy.export.model_source import ModelSource, with_prefix
@@ -70,7 +70,7 @@ def write_files(
     tools = None if is_source else find_toolchain(target)
     versions = _versions()
     network = import_onnx(bundle.onnx)
-    isa = "generic" if is_source else kernel_isa(target)
+    isa = "generic" if is_source else target.isa
     program = with_prefix(rewrite(network, isa=isa, allow_float_ops=allow_float_ops), prefix)
     arena = plan_arena(program)
     if tools is not None:
