@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from ecgexp.deploy.kernels import conv1d
-from ecgexp.deploy.kernels.conv_shape import Axis, ConvShape
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis, ConvShape
 from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams
 
 Array = np.ndarray[Any, Any]
@@ -47,6 +48,10 @@ def build(  # noqa: PLR0913
     Raises:
         BuildError: The shapes do not fit together or an int32 sum can overflow.
     """
+    if all(a.kernel == a.stride == 1 and not any(a.pads) for a in (rows, columns)):
+        # Nothing looks beyond one sample, so all rows are one.
+        columns = replace(columns, length=rows.length * columns.length)
+        rows = ONE_ROW
     shape = ConvShape(
         length=columns.length,
         kernel=columns.kernel,

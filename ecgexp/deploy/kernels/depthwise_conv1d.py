@@ -14,6 +14,7 @@ from ecgexp.deploy.kernels import (
     depthwise_float_mve,
     depthwise_mve,
     depthwise_pooled_mve,
+    depthwise_wide_mve,
 )
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
@@ -75,7 +76,10 @@ def build(
         return _float_kernel(shape, constants, clamp)
     constants = (taps, folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
     limits = int8_limits(clamp)
-    if isa == "mve" and shape.taps <= depthwise_mve.MAX_TAPS:
+    if isa == "mve" and shape.taps > depthwise_mve.MAX_TAPS:
+        sums = (folded_bias(weight, bias, 0), constants[2])
+        return depthwise_wide_mve.build(shape, taps, *sums, x=x, y=y, limits=limits)
+    if isa == "mve":
         arguments = (shape, weight, constants[1], constants[2])
         kernel = depthwise_mve.build(*arguments, x=x, y=y, limits=limits)
         pooled: _Pooled = partial(depthwise_pooled_mve.build, *arguments, x=x, y=y, limits=limits)

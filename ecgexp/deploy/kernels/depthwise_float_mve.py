@@ -37,7 +37,7 @@ def build(shape: ConvShape, taps: Array, bias: Array, clamp: Clamp | None) -> Ke
         bias: (channel,) float32.
         clamp: Fused activation range.
     """
-    loops = _Loops(shape, clamp)
+    loops = Loops(shape, clamp)
     constants = (taps, bias)
     parameters = [
         Parameter("data", shape.size, "float32"),
@@ -48,8 +48,10 @@ def build(shape: ConvShape, taps: Array, bias: Array, clamp: Clamp | None) -> Ke
     return Kernel(name, prim_func(name, parameters, loops.body), constants, shape.macs)
 
 
-class _Loops:
+class Loops:
     """Emits the loops of one float32 depthwise convolution."""
+
+    accumulator = "float32"
 
     def __init__(self, shape: ConvShape, clamp: Clamp | None) -> None:
         self.shape, self.clamp = shape, clamp
@@ -102,7 +104,7 @@ class _Loops:
         border: bool,
     ) -> None:
         shape = self.shape
-        acc = local(len(positions) * lanes, "float32")
+        acc = local(len(positions) * lanes, self.accumulator)
 
         def at(base: Any) -> Any:
             return ramp(base, lanes) if lanes > 1 else base
@@ -127,10 +129,21 @@ class _Loops:
                 weight = T.Bind(k * (shape.kernel * shape.c_out) + channel)
                 self._row_taps(source, weight, positions, taps, border, at, add)
         for j, p in enumerate(positions):
-            value = acc[at(i32(j * lanes))]
-            value = clamp_vector(value, self.clamp) if lanes > 1 else clamp_float(value, self.clamp)
+            value = self.finished(acc[at(i32(j * lanes))], channel, lanes)
             place = self.row * (shape.length_out * shape.c_out) + p * shape.c_out + channel
             store(self.out, at(place), value)
+
+    def sample(self, index: Any) -> Any:
+        """Return one or several inputs."""
+        return self.data[index]
+
+    def weight(self, index: Any) -> Any:
+        """Return one or several weights."""
+        return self.weights[index]
+
+    def finished(self, total: Any, channel: Any, lanes: int) -> Any:
+        """Turn the sums of channels into outputs."""
+        return clamp_vector(total, self.clamp) if lanes > 1 else clamp_float(total, self.clamp)
 
     def _row_taps(
         self,
@@ -146,20 +159,20 @@ class _Loops:
         shape = self.shape
 
         def load(t: Any) -> Any:
-            return self.data[at(source + t * shape.c_in)]
+            return self.sample(at(source + t * shape.c_in))
 
         first, end = taps
         if border or shape.kernel > _UNROLLED_TAPS:
             with T.serial(end - first) as i:
                 k = i + first
-                weight = self.weights[at(k * shape.c_out + first_weight)]
+                weight = self.weight(at(k * shape.c_out + first_weight))
                 for j in range(len(positions)):
                     t = i32(j * shape.stride) + k * i32(shape.dilation)
                     add(j, load(t), weight)
         else:
             samples: dict[int, Any] = {}
             for k in range(shape.kernel):
-                weight = T.Bind(self.weights[at(i32(k * shape.c_out) + first_weight)])
+                weight = T.Bind(self.weight(at(i32(k * shape.c_out) + first_weight)))
                 for j in range(len(positions)):
                     t = j * shape.stride + k * shape.dilation
                     if t not in samples:
