@@ -69,5 +69,5 @@ def test_network_gives_the_right_answers_on_the_emulator(
     report = deployer.deploy(bundle, load_target("corstone300_m55"), tmp_path / "m55")
     assert report.metrics["golden_equal"] == 1.0
     if quantized:
-        # CMSIS-NN takes about one instruction per multiply-accumulate of such shapes.
-        assert report.metrics["instructions"] < 2.0 * report.metrics["macs"]
+        # CMSIS-NN 5.0.0 takes 1.3 instructions per multiply-accumulate of the scalogram CNN.
+        assert report.metrics["instructions"] < report.metrics["macs"]

@@ -69,9 +69,12 @@ class Loops:
         if full:
             with T.serial(full) as block:
                 self._positions(block * _LANES, _LANES)
-        if rest:
+        if rest and full:
+            # One more vector, overlapping the one before, instead of single channels.
+            self._positions(i32(self.shape.c_out - _LANES), _LANES)
+        elif rest:
             with T.serial(rest) as i:
-                self._positions(i + i32(full * _LANES), 1)
+                self._positions(i, 1)
 
     def _positions(self, channel: Any, lanes: int) -> None:
         rows = self.shape.rows.length_out
@@ -125,13 +128,17 @@ class Loops:
             with T.serial(end - first) as i:
                 k = i + first
                 line = self.row * rows.stride + k * rows.dilation - i32(rows.pads[0])
-                source = T.Bind((line * shape.length + start) * shape.c_in + channel)
-                weight = T.Bind(k * (shape.kernel * shape.c_out) + channel)
+                source = T.Bind(self.origin((line * shape.length + start) * shape.c_in + channel))
+                weight = T.Bind(self.origin(k * (shape.kernel * shape.c_out) + channel))
                 self._row_taps(source, weight, positions, taps, border, at, add)
         for j, p in enumerate(positions):
             value = self.finished(acc[at(i32(j * lanes))], channel, lanes)
             place = self.row * (shape.length_out * shape.c_out) + p * shape.c_out + channel
             store(self.out, at(place), value)
+
+    def origin(self, index: Any) -> Any:
+        """Return the index at which a row of a window or of its weights begins."""
+        return index
 
     def sample(self, index: Any) -> Any:
         """Return one or several inputs."""
