@@ -1,16 +1,20 @@
-"""Depthwise int8 convolution for the DSP extension: four channels of two positions at a time.
+"""Depthwise int8 convolution for the DSP extension: two samples of a channel per instruction.
 
-A word holds the same sample of four channels. Widened to pairs, each half is multiplied into the
-sum of its own channel. Samples outside the input are words of the zero point.
+Two channels of two neighbouring taps make a word, which widens to one operand per channel. Up to
+four positions share the samples: a position whose first tap is the second sample of a word meets
+words of weights that start one tap earlier, in a row with a zero before and after it. All words of
+weights of two channels are widened before the first position.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import gcd
 from typing import Any
 
 import numpy as np
 
-from ecgexp.deploy.kernels import dsp
+from ecgexp.deploy.kernels import dsp, helium
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -24,13 +28,40 @@ from ecgexp.deploy.kernels.ir import (
 from ecgexp.deploy.kernels.kernel import Kernel, QParams
 
 Array = np.ndarray[Any, Any]
-_POSITIONS = 2
-_UNROLLED_TAPS = 12
+_PAIR = 2
+_POSITIONS = 4
+_MAX_TAPS = 64
+# A kernel may keep 256 bytes on the stack.
+_KEPT_WORDS = 64
 
 
 def fits(shape: ConvShape) -> bool:
-    """Return whether the kernel computes this convolution: four channels make a word."""
-    return shape.c_out >= dsp.WORD and shape.is_flat
+    """Return whether the kernel computes this convolution: few taps, for they are unrolled."""
+    return shape.is_flat and shape.c_out >= _PAIR and shape.kernel <= _MAX_TAPS
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which positions share samples.
+
+    Attributes:
+        spacing: Positions between two that share samples.
+        shift: Taps between the windows of two such positions.
+        count: Positions that share samples.
+    """
+
+    spacing: int
+    shift: int
+    count: int
+
+    @classmethod
+    def of(cls, shape: ConvShape) -> _Plan:
+        common = gcd(shape.stride, shape.dilation)
+        spacing = shape.dilation // common
+        available = max(1, shape.length_out // spacing)
+        # Equal shares: the last group overlaps the one before it by as little as possible.
+        groups = -(-available // _POSITIONS)
+        return cls(spacing, shape.stride // common, -(-available // groups))
 
 
 def build(
@@ -44,110 +75,143 @@ def build(
     """Build the kernel.
 
     Args:
-        shape: Geometry with `groups == c_in == c_out`.
+        shape: Geometry with `groups == c_in == c_out`, for which `fits` holds.
         constants: (tap, channel) int8 weights, int32 bias with the input's zero point folded in,
             float32 requantization multipliers.
         x: Quantization of the input.
         y: Quantization of the output.
         limits: Smallest and largest output.
     """
-    first, stop = _inner_positions(shape)
-    pairs, rest = divmod(stop - first, _POSITIONS)
-    edges = (*range(first), *range(stop - rest, shape.length_out))
-
-    def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
-        buffers = (data, weights, biases, scales, out)
-
-        def channels(c: Any) -> None:
-            for begin, end in _ranges(edges):
-                with T.serial(end - begin) as p:
-                    _tile(shape, buffers, (begin + p, c), 1, x, y, limits)
-            if pairs > 0:
-                with T.serial(pairs) as p:
-                    _tile(shape, buffers, (first + p * _POSITIONS, c), _POSITIONS, None, y, limits)
-
-        with T.serial(shape.c_out // dsp.WORD) as quad:
-            channels(quad * dsp.WORD)
-        if shape.c_out % dsp.WORD:
-            # Computes some channels a second time.
-            channels(i32(shape.c_out - dsp.WORD))
-
-    name = f"depthwise_conv1d_int8_{shape.label}"
+    taps, bias, scale = constants
+    packed = (_pack(shape, taps), bias, scale)
+    loops = _Loops(shape, x, y, limits)
     parameters = [
         Parameter("data", shape.length * shape.c_in, "int8"),
-        *constant_parameters(constants),
+        *constant_parameters(packed),
         Parameter("out", shape.length_out * shape.c_out, "int8"),
     ]
-    return Kernel(name, prim_func(name, parameters, body), constants, shape.macs)
+    name = f"depthwise_conv1d_int8_{shape.label}"
+    return Kernel(name, prim_func(name, parameters, loops.body), packed, shape.macs)
 
 
-def _inner_positions(shape: ConvShape) -> tuple[int, int]:
-    """Return the range of positions whose taps all lie inside the input."""
-    first = -(-shape.pads[0] // shape.stride)
-    room = shape.length - 1 - (shape.kernel - 1) * shape.dilation + shape.pads[0]
-    stop = min(shape.length_out, room // shape.stride + 1)
-    return (first, stop) if stop > first else (0, 0)
+def _pack(shape: ConvShape, taps: Array) -> Array:
+    """Lay weights as (pair, zero tap, taps, zero tap, channel of pair)."""
+    rows = taps.reshape(shape.kernel, shape.c_out)
+    firsts = [min(first, shape.c_out - _PAIR) for first in range(0, shape.c_out, _PAIR)]
+    pairs = np.stack([rows[:, first : first + _PAIR] for first in firsts])
+    return np.ascontiguousarray(np.pad(pairs, ((0, 0), (1, 1), (0, 0)))).reshape(-1)
 
 
-def _ranges(positions: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Join neighbouring positions."""
-    ranges: list[tuple[int, int]] = []
-    for p in positions:
-        if ranges and ranges[-1][1] == p:
-            ranges[-1] = (ranges[-1][0], p + 1)
-        else:
-            ranges.append((p, p + 1))
-    return ranges
+class _Loops:
+    """Emits the loops of one depthwise convolution."""
 
+    def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
+        self.shape, self.x, self.y, self.limits = shape, x, y, limits
+        self.plan = _Plan.of(shape)
+        self.rows = (self.plan.count - 1) * self.plan.shift + shape.kernel
+        self.data: Any = None
+        self.out: Any = None
+        self.taps: dict[int, tuple[Any, Any]] = {}
+        self.biases: list[Any] = []
+        self.scales: list[Any] = []
 
-def _tile(
-    shape: ConvShape,
-    buffers: tuple[Any, ...],
-    place: tuple[Any, Any],
-    positions: int,
-    padding: QParams | None,
-    y: QParams,
-    limits: tuple[int, int],
-) -> None:
-    """Compute four channels; `padding` is None where every tap lies inside the input."""
-    data, weights, biases, scales, out = buffers
-    p, c = place
-    acc = local(positions * dsp.WORD, "int32")
-    for a in range(positions):
-        for channel in range(dsp.WORD):
-            store(acc, a * dsp.WORD + channel, biases[c + channel])
+    def body(self, data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
+        """Emit the whole kernel."""
+        self.data, self.out = data, out
+        shape = self.shape
+        with T.serial(-(-shape.c_out // _PAIR)) as pair:
+            # An odd last channel is computed with the one before it, a second time.
+            channel = pair * _PAIR
+            if shape.c_out % _PAIR:
+                channel = T.Bind(T.min(channel, i32(shape.c_out - _PAIR)))
+            row = pair * ((shape.kernel + 2) * _PAIR)
+            self.taps = self._widened(weights, row)
+            self.biases = [T.Bind(biases[channel + n]) for n in range(_PAIR)]
+            self.scales = [T.Bind(scales[channel + n]) for n in range(_PAIR)]
+            self._positions(channel)
 
-    def sample(a: int, k: Any) -> Any:
-        t = (p + a) * shape.stride + k * shape.dilation - shape.pads[0]
-        if padding is None:
-            return dsp.word(data, t * shape.c_in + c)
-        nearest = T.min(T.max(t, 0), shape.length - 1)
-        filling = int(np.full(dsp.WORD, padding.zero_point, np.int8).view(np.int32)[0])
-        inside = T.And(t >= 0, t < shape.length)
-        return T.Bind(T.Select(inside, dsp.word(data, nearest * shape.c_in + c), i32(filling)))
+    def _widened(self, weights: Any, row: Any) -> dict[int, tuple[Any, Any]]:
+        """Return the operands of both channels by the first tap of their word."""
+        operands = {}
+        used = self._used_taps()
+        # A buffer, because TVM moves what is bound to where it is used, into the loop.
+        kept = local(len(used) * _PAIR, "int32") if len(used) * _PAIR <= _KEPT_WORDS else None
+        for index, tap in enumerate(used):
+            word = dsp.word(weights, row + i32((tap + 1) * _PAIR))
+            pair = dsp.even_bytes(word), dsp.odd_bytes(word)
+            if kept is not None:
+                for n in range(_PAIR):
+                    store(kept, index * _PAIR + n, pair[n])
+                pair = kept[index * _PAIR], kept[index * _PAIR + 1]
+            operands[tap] = pair
+        return operands
 
-    def add_tap(k: Any) -> None:
-        w = dsp.word(weights, k * shape.c_out + c)
-        w_even, w_odd = dsp.even_bytes(w), dsp.odd_bytes(w)
-        for a in range(positions):
-            value = sample(a, k)
-            even, odd = dsp.even_bytes(value), dsp.odd_bytes(value)
-            for channel, multiply, x_pair, w_pair in (
-                (0, dsp.multiply_low, even, w_even),
-                (1, dsp.multiply_low, odd, w_odd),
-                (2, dsp.multiply_high, even, w_even),
-                (3, dsp.multiply_high, odd, w_odd),
-            ):
-                index = a * dsp.WORD + channel
-                store(acc, index, multiply(acc[index], x_pair, w_pair))
+    def _used_taps(self) -> list[int]:
+        """First taps of the words of weights that some position meets."""
+        shifts = {j * self.plan.shift % 2 for j in range(self.plan.count)}
+        return [tap for tap in range(-1, self.shape.kernel) if tap % 2 in shifts]
 
-    if shape.kernel <= _UNROLLED_TAPS and padding is None:
-        for k in range(shape.kernel):
-            add_tap(k)
-    else:
-        with T.serial(shape.kernel) as k:
-            add_tap(k)
-    for a in range(positions):
-        for channel in range(dsp.WORD):
-            value = dsp.requantize(acc[a * dsp.WORD + channel], scales[c + channel], y, limits)
-            store(out, (p + a) * shape.c_out + c + channel, value)
+    def _positions(self, channel: Any) -> None:
+        spacing, together = self.plan.spacing, self.plan.count
+        with T.serial(min(spacing, self.shape.length_out)) as residue:
+            shortest, longer = divmod(self.shape.length_out, spacing)
+            with T.serial(max(1, shortest // together)) as i:
+                self._group(residue + i * (together * spacing), channel)
+            if shortest % together or (shortest and longer):
+                # One more group, overlapping the one before, instead of a remainder.
+                first = i32((shortest - together) * spacing)
+                last = i32((shortest + 1 - together) * spacing)
+                self._group(residue + T.Select(residue < longer, last, first), channel)
+
+    def _group(self, p: Any, channel: Any) -> None:
+        """Emit two channels of the positions that share samples with p."""
+        p = T.Bind(p)
+        start = T.Bind(p * i32(self.shape.stride) - i32(self.shape.pads[0]))
+        if not any(self.shape.pads):
+            self._tile(p, start, channel, border=False)
+            return
+        end = start + i32((self.rows - 1) * self.shape.dilation)
+        with T.If(T.And(start >= 0, end < self.shape.length)):
+            with T.Then():
+                self._tile(p, start, channel, border=False)
+            with T.Else():
+                self._tile(p, start, channel, border=True)
+
+    def _tile(self, p: Any, start: Any, channel: Any, *, border: bool) -> None:
+        plan, shape = self.plan, self.shape
+        # Hidden, so that LLVM gives no row a pointer of its own.
+        origin = T.Bind(helium.opaque(start * shape.c_in + channel))
+        target = T.Bind(helium.opaque(p * shape.c_out + channel))
+        words: list[tuple[dict[int, int], Any]] = []
+        for row in range(0, self.rows, 2):
+            taps = {j: row - j * plan.shift for j in range(plan.count)}
+            meeting = {j: tap for j, tap in taps.items() if -1 <= tap < shape.kernel}
+            if meeting:
+                words.append((meeting, self._samples(start, origin, row, border)))
+        for n, widen in enumerate((dsp.even_bytes, dsp.odd_bytes)):
+            acc = local(plan.count, "int32")
+            for j in range(plan.count):
+                store(acc, j, self.biases[n])
+            for meeting, word in words:
+                value = widen(word)
+                for j, tap in meeting.items():
+                    store(acc, j, dsp.dot_pairs(acc[j], value, self.taps[tap][n]))
+            for j in range(plan.count):
+                result = dsp.requantize(acc[j], self.scales[n], self.y, self.limits)
+                store(self.out, target + i32(j * plan.spacing * shape.c_out + n), result)
+
+    def _samples(self, start: Any, origin: Any, row: int, border: bool) -> Any:
+        """Return two channels of two rows as a word; a row behind the last reads as any."""
+        first = self._half(start, origin, row, border)
+        if row + 1 == self.rows:
+            return first
+        return dsp.join_halves(first, self._half(start, origin, row + 1, border))
+
+    def _half(self, start: Any, origin: Any, row: int, border: bool) -> Any:
+        ahead = row * self.shape.dilation
+        value = dsp.load_half(self.data, origin + i32(ahead * self.shape.c_in))
+        if border:
+            filling = int(np.full(_PAIR, self.x.zero_point, np.int8).view(np.int16)[0])
+            t = start + i32(ahead)
+            value = T.if_then_else(T.And(t >= 0, t < self.shape.length), value, i32(filling))
+        return T.Bind(value)

@@ -15,6 +15,16 @@ def load_word(buffer: Any, index: Any) -> Any:
     return T.reinterpret("int32", buffer[ramp(index, WORD)])
 
 
+def load_half(buffer: Any, index: Any) -> Any:
+    """Return two int8 values in the lower half of a register."""
+    return T.Cast("int32", T.reinterpret("int16", buffer[ramp(index, 2)]))
+
+
+def join_halves(low: Any, high: Any) -> Any:
+    """Return the lower halves of two registers as one (pkhbt)."""
+    return T.Bind((low & i32(0xFFFF)) | (high << i32(16)))
+
+
 def word(buffer: Any, index: Any) -> Any:
     """Load four int8 values as one register, here and not where it is used."""
     return T.Bind(load_word(buffer, index))
@@ -34,16 +44,6 @@ def odd_bytes(value: Any) -> Any:
 def dot_pairs(acc: Any, a: Any, b: Any) -> Any:
     """Return acc + a.low * b.low + a.high * b.high (smlad)."""
     return T.call_llvm_pure_intrin("int32", "llvm.arm.smlad", a, b, acc)
-
-
-def multiply_low(acc: Any, a: Any, b: Any) -> Any:
-    """Return acc + a.low * b.low (smlabb)."""
-    return T.call_llvm_pure_intrin("int32", "llvm.arm.smlabb", a, b, acc)
-
-
-def multiply_high(acc: Any, a: Any, b: Any) -> Any:
-    """Return acc + a.high * b.high (smlatt)."""
-    return T.call_llvm_pure_intrin("int32", "llvm.arm.smlatt", a, b, acc)
 
 
 def requantize(acc: Any, scale: Any, y: QParams, limits: tuple[int, int]) -> Any:
