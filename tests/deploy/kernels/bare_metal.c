@@ -1,4 +1,4 @@
-/* Smallest start-up that runs kernels on mps3-an547 and prints what they wrote. */
+/* Smallest start-up that runs kernels on mps3-an547 or mps2-an505 and prints what they wrote. */
 #include <stdint.h>
 
 extern uint8_t _stack_top[];
@@ -13,8 +13,13 @@ __attribute__((section(".vectors"), used)) static void *const vectors[16] = {
     (void *)fault, (void *)fault, (void *)fault, (void *)fault};
 
 #define CPACR (*(volatile uint32_t *)0xE000ED88u)
+#ifdef __ARM_FEATURE_MVE
 #define COUNTER_CONTROL (*(volatile uint32_t *)0x58100000u)
 #define COUNTER_LOW (*(volatile uint32_t *)0x58101000u)
+#else
+/* mps2-an505 counts nothing as fine. */
+static volatile uint32_t COUNTER_CONTROL, COUNTER_LOW;
+#endif
 
 static int semihost(int operation, const void *argument) {
   register int r0 __asm__("r0") = operation;

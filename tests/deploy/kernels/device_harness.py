@@ -1,4 +1,4 @@
-"""Run kernels on the emulated Cortex-M55: compare every output byte and count instructions."""
+"""Run kernels on an emulated core: compare every output byte, count a Cortex-M55's instructions."""
 
 from __future__ import annotations
 
@@ -8,23 +8,40 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 
 from ecgexp.deploy import lower
 from ecgexp.deploy.kernels import Kernel
 
-M55 = SimpleNamespace(cpu="cortex-m55", isa="mve")
 _TICKS_PER_INSTRUCTION = 32.768
-_FLAGS = ["-mcpu=cortex-m55", "-mthumb", "-mfloat-abi=hard", "-O2", "-ffreestanding"]
+_FLAGS = ["-mthumb", "-mfloat-abi=hard", "-O2", "-ffreestanding"]
 _LINK = ["-nostartfiles", "-Wl,-z,noexecstack", "-lm", "-lc", "-lgcc"]
 _QEMU = [
-    *("qemu-system-arm", "-M", "mps3-an547", "-nographic", "-monitor", "none", "-serial", "none"),
+    *("qemu-system-arm", "-nographic", "-monitor", "none", "-serial", "none"),
     *("-semihosting-config", "enable=on,target=native", "-icount", "shift=10"),
 ]
 _HERE = Path(__file__).parent
 _GUARD = 32
+
+
+@dataclass(frozen=True)
+class Core:
+    """A core to compile for, its board and the addresses of that board's memories."""
+
+    cpu: str
+    isa: str
+    machine: str
+    link: tuple[str, ...] = ()
+
+
+M55 = Core("cortex-m55", "mve", "mps3-an547")
+M33 = Core(
+    "cortex-m33",
+    "dsp",
+    "mps2-an505",
+    ("ROM=0x10200000", "DATA=0x38000000", "BULK=0x38200000"),
+)
 
 
 @dataclass(frozen=True)
@@ -53,20 +70,29 @@ def available() -> bool:
     return all(shutil.which(tool) for tool in ("arm-none-eabi-gcc", "qemu-system-arm"))
 
 
-def run_device(trials: list[Trial], keep: Path | None = None) -> list[Outcome]:
+def run_device(trials: list[Trial], keep: Path | None = None, core: Core = M55) -> list[Outcome]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = keep or Path(temporary)
         funcs = {f"kernel{i}": t.kernel.func for i, t in enumerate(trials)}
-        lower.write_object(funcs, M55, folder / "kernels.o")
+        lower.write_object(funcs, core, folder / "kernels.o")
         (folder / "trials.c").write_text(_source(trials))
         sources = [folder / "kernels.o", folder / "trials.c", _HERE / "bare_metal.c"]
         elf = folder / "trials.elf"
         script = _HERE / "bare_metal.ld"
         subprocess.run(
-            ["arm-none-eabi-gcc", *_FLAGS, "-T", script, *sources, *_LINK, "-o", elf], check=True
+            [
+                *("arm-none-eabi-gcc", f"-mcpu={core.cpu}", *_FLAGS, "-T", script),
+                *(f"-Wl,--defsym={symbol}" for symbol in core.link),
+                *(*sources, *_LINK, "-o", elf),
+            ],
+            check=True,
         )
         log = subprocess.run(
-            [*_QEMU, "-kernel", elf], capture_output=True, text=True, timeout=300, check=False
+            [*_QEMU, "-M", core.machine, "-kernel", elf],
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
         )
     text = log.stdout + log.stderr
     records = re.findall(r"trial (\d+) ticks (\d+) out ([0-9a-f]*)\n", text)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from device_harness import Trial, available, run_device
+from device_harness import M55, Core, Trial, available, run_device
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from operators import binary_cases, dense_cases, mean_cases, pool_cases, table_cases
@@ -51,8 +51,9 @@ def draw(strategy: st.SearchStrategy[Any], count: int) -> list[Any]:
     return cases
 
 
-def check(trials: list[Trial], labels: list[str]) -> None:
-    for label, trial, outcome in zip(labels, trials, run_device(trials), strict=True):
+def check(trials: list[Trial], labels: list[str], core: Core = M55) -> None:
+    outcomes = run_device(trials, core=core)
+    for label, trial, outcome in zip(labels, trials, outcomes, strict=True):
         np.testing.assert_array_equal(outcome.out, trial.expected, label)
         assert not outcome.overrun, label
 

@@ -1,12 +1,15 @@
-"""Kernels of the DSP extension on the emulated Cortex-M55, which has it too, bit by bit."""
+"""Kernels of the DSP extension on the emulated Cortex-M33, bit by bit."""
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from device_harness import Trial, available
+from device_harness import M33, Trial, available
 from operators import dense_cases
 from shapes import conv_cases
 from test_device import check, draw
+
+from ecgexp.deploy.kernels import QParams, conv1d
 
 pytestmark = [
     pytest.mark.device,
@@ -14,17 +17,43 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("depthwise", [False, True])
-def test_random_convolutions_are_exact(depthwise: bool) -> None:
-    cases = draw(conv_cases(depthwise=depthwise, max_channels=40), 40)
+def test_random_layers_are_exact() -> None:
+    convs = [c for depthwise in (False, True) for c in draw(conv_cases(depthwise=depthwise), 12)]
+    dense = draw(dense_cases(), 6)
     trials = [
         Trial(c.kernel_for("dsp"), (c.arrays()[0],), c.expected(), 1 + index % 3)
-        for index, c in enumerate(cases)
+        for index, c in enumerate(convs)
     ]
-    check(trials, [str(c) for c in cases])
+    trials += [Trial(c.kernel("dsp"), c.inputs, c.expected, 1) for c in dense]
+    check(trials, [str(c) for c in convs] + [c.label for c in dense], M33)
 
 
-def test_random_dense_layers_are_exact() -> None:
-    cases = draw(dense_cases(), 20)
-    trials = [Trial(c.kernel("dsp"), c.inputs, c.expected, 1) for c in cases]
-    check(trials, [c.label for c in cases])
+def test_weights_and_sums_that_cannot_share_halfwords_are_exact() -> None:
+    """-128 beside a negative weight leaves no halfword; 600 of 127 leave no room for the sum."""
+    trials = []
+    for c_in, value in ((6, -128), (600, 127)):
+        scale = np.full(2, 200 / (c_in * 128 * 128), np.float32)
+        weight = np.full((2, c_in, 1), value, np.int8)
+        x = np.stack([np.where(np.arange(c_in) % n, 127, -128) for n in (7, 3, 2)]).astype(np.int8)
+        kernel = conv1d.build(
+            isa="dsp",
+            length=3,
+            c_in=c_in,
+            c_out=2,
+            kernel=1,
+            stride=1,
+            dilation=1,
+            pads=(0, 0),
+            groups=1,
+            weight=weight,
+            bias=None,
+            x=QParams(1.0, 0),
+            w_scale=scale,
+            y=QParams(1.0, 3),
+            clamp=None,
+        )
+        sums = (x.astype(np.int64) @ weight[:, :, 0].T.astype(np.int64)).astype(np.float32)
+        steps = np.rint(sums * scale) + 3
+        trials.append(Trial(kernel, (x,), np.clip(steps, -128, 127).astype(np.int8), 1))
+        assert np.unique(trials[-1].expected).size == 3
+    check(trials, ["lowest weight", "wide sum"], M33)
