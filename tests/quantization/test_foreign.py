@@ -118,10 +118,10 @@ def test_never_reads_weights_from_outside_the_folder(tmp_path: Path) -> None:
         ({"x": (1, None)}, r"in has the dynamic shape \(1, \?\)"),
         ({"y": ("n", 3)}, r"out has the dynamic shape \(n, 3\)"),
         ({"x": (2, 6), "y": (2, 3)}, r"in has shape \(2, 6\); export it as \(1, lead, sample\)"),
-        ({"x": (1, 1, 2, 3)}, r"in has shape \(1, 1, 2, 3\); export it as"),
+        ({"x": (1, 1, 1, 2, 3)}, r"in has shape \(1, 1, 1, 2, 3\); export it as"),
         ({"kind": TensorProto.INT8}, r"in is INT8; export it with float32 borders"),
     ],
-    ids=["batch", "unknown", "output", "batch 2", "rank 4", "int8"],
+    ids=["batch", "unknown", "output", "batch 2", "rank 5", "int8"],
 )
 def test_refuses_a_wrong_border(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     model = dense(tmp_path / "net.onnx", **changes)
