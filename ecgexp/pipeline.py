@@ -141,6 +141,8 @@ def _stages(job: Job, experiment_run: Run) -> None:
         build(config["deploy"], path="deploy").check(build(config["target"], path="target"))
         data = build_data(config)
         data.prepare(progress=True)
+        if data.caveat:
+            experiment_run.set_tags({names.CAVEAT_TAG: data.caveat})
     if not _is_done(experiment_run, "fit", folder / BEST):
         with experiment_run.stage("fit"):
             _fit(job, data, experiment_run)
@@ -170,6 +172,7 @@ def build_data(config: dict[str, Any]) -> EcgDataModule:
         cache_dir=home_folder(config) / "cache",
         seed=config["seed"],
     )
+    data.augment(build(config["augmentation"], path="augmentation"))
     return data
 
 

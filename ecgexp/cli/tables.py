@@ -224,4 +224,6 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
         table.add_row(name, *[f"{figure:,}" for figure in (*figures, *counts)])
     console = _console()
     console.print(table)
+    if summary["caveat"]:
+        console.print(f"caveat: {summary['caveat']}", markup=False)
     console.print(f"example windows: {summary['picture']}", markup=False, soft_wrap=True)

@@ -11,6 +11,7 @@ SWEEP_TAG = "ecgexp.sweep_id"
 ERROR_TAG = "ecgexp.error"
 GIT_SHA_TAG = "ecgexp.git_sha"
 GIT_DIRTY_TAG = "ecgexp.git_dirty"
+CAVEAT_TAG = "ecgexp.caveat"
 OVERRIDES_TAG = "ecgexp.overrides"
 
 TEST_F1 = "test/f1_macro"
