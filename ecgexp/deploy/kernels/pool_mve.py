@@ -33,28 +33,17 @@ def max_body(window: Window, dtype: str) -> Any:
 
     every = ramp(i32(0), lanes)
 
-    def of_rows(data: Any, best: Any, row: Any, start: Any, c: Any, border: bool) -> None:
-        lowest = -128 if dtype == "int8" else float(np.finfo(np.float32).min)
-        store(best, every, helium.splat(T.Cast(element, f32(lowest)), lanes))
-        line = row * window.rows.stride - i32(window.rows.pads[0])
-        first_row = T.Bind(T.max(line, i32(0)))
-        end_row = T.min(line + i32(window.rows.kernel), i32(window.rows.length))
-        first = T.max(start, i32(0)) if border else start
-        end = T.min(start + i32(window.kernel), i32(window.length))
-        with T.serial(end_row - first_row) as i:
-            origin = T.Bind((first_row + i) * window.length + first)
-            if border or window.kernel > _UNROLLED_TAPS:
-                with T.serial(end - first) as k:
-                    store(best, every, T.max(best[every], load(data, origin + k, c)))
-            else:
-                for k in range(window.kernel):
-                    store(best, every, T.max(best[every], load(data, origin + k, c)))
-
     def position(data: Any, out: Any, row: Any, p: Any, c: Any, border: bool) -> None:
         start = p * window.stride - i32(window.pads[0])
         best = local(lanes, element)
         if not window.is_flat:
-            of_rows(data, best, row, start, c, border)
+            lowest = -128 if dtype == "int8" else float(np.finfo(np.float32).min)
+            store(best, every, helium.splat(T.Cast(element, f32(lowest)), lanes))
+
+            def compare(t: Any) -> None:
+                store(best, every, T.max(best[every], load(data, t, c)))
+
+            _each_tap(window, row, start, border, compare)
         elif border or window.kernel > _UNROLLED_TAPS:
             first = T.Bind(T.max(start, i32(0)))
             end = T.min(start + i32(window.kernel), i32(window.length))
@@ -85,6 +74,25 @@ def max_body(window: Window, dtype: str) -> Any:
                 of_row(data, out, row)
 
     return body
+
+
+def _each_tap(
+    window: Window, row: Any, start: Any, border: bool, visit: Callable[[Any], None]
+) -> None:
+    """Visit the input samples, counted row by row, of a window with rows."""
+    line = row * window.rows.stride - i32(window.rows.pads[0])
+    first_row = T.Bind(T.max(line, i32(0)))
+    end_row = T.min(line + i32(window.rows.kernel), i32(window.rows.length))
+    first = T.max(start, i32(0)) if border else start
+    end = T.min(start + i32(window.kernel), i32(window.length))
+    with T.serial(end_row - first_row) as i:
+        origin = T.Bind((first_row + i) * window.length + first)
+        if border or window.kernel > _UNROLLED_TAPS:
+            with T.serial(end - first) as k:
+                visit(origin + k)
+        else:
+            for k in range(window.kernel):
+                visit(origin + k)
 
 
 def mean_body(window: Window, x: QParams, y: QParams, factor: float) -> Any:

@@ -79,11 +79,7 @@ class Conv2dCase:
         )
 
     def expected(self) -> Array:
-        """Return the integer definition of the output, (row, column, c_out) int8.
-
-        The float64 convolution of ONNX Runtime's reference would be exact as well; sums by numpy
-        are independent of either.
-        """
+        """Return the integer definition of the output, (row, column, c_out) int8."""
         x, weight, bias, w_scale = self.arrays()
         real = x.astype(np.int64) - self.x.zero_point
         sums = (self._sums(real, weight.astype(np.int64)) + bias).astype(np.float32)
