@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,13 @@ def load_target(name: str, **changes: Any) -> Target:
     options = yaml.safe_load(path.read_text())
     del options["_target_"]
     return Target(**{**options, **changes})
+
+
+def deployer_options(cache: Path, **changes: Any) -> dict[str, Any]:
+    """Return the options of the configuration, with a cache folder and some of them changed."""
+    options = yaml.safe_load((resource_folder("conf") / "deploy" / "tvm.yaml").read_text())
+    del options["_target_"]
+    return {**options, "timeout_s": 60.0, "cache_dir": str(cache), **changes}
 
 
 @pytest.fixture

@@ -16,21 +16,15 @@ from ecgexp.quantization.bundle import bundle_from_onnx
 from ecgexp.resources import resource_folder
 from tests import networks
 from tests.deploy import nets
-from tests.deploy.conftest import load_target
+from tests.deploy.conftest import deployer_options, load_target
 from tests.deploy.merge import input_shape, merge
 from tests.deploy.zoo import ZOO, int8_with_ties
 
-OPTIONS: dict[str, Any] = {
-    "n_golden": 4,
-    "timeout_s": 60.0,
-    "allow_float_ops": 0,
-    "profile": "layers",
-    "limits": {"flash_bytes": None, "ram_bytes": None, "instructions": None},
-}
+NO_LIMITS: dict[str, float | None] = dict.fromkeys(("flash_bytes", "ram_bytes", "instructions"))
 
 
 def _deployer(tmp_path: Path, **changes: Any) -> Deployer:
-    return Deployer(**{**OPTIONS, "cache_dir": str(tmp_path / "cache"), **changes})
+    return Deployer(**deployer_options(tmp_path / "cache", **{"n_golden": 4, **changes}))
 
 
 def _bundle(onnx: Path, tmp_path: Path, n_golden: int = 4) -> Any:
@@ -152,7 +146,7 @@ def test_every_operator_on_the_emulator_equals_onnx_runtime(tmp_path: Path) -> N
         folder.mkdir()
         float_onnx = ZOO[names[0]](folder / "f.onnx") if len(names) == 1 else merge(names, folder)
         onnx = nets.quantize(float_onnx, folder / "q.onnx")
-        deployer = _deployer(tmp_path, limits={**OPTIONS["limits"], "instructions": 10})
+        deployer = _deployer(tmp_path, limits={**NO_LIMITS, "instructions": 10})
         report = deployer.deploy(_bundle(onnx, folder), load_target("corstone300_m55"), folder)
         assert report.metrics["golden_equal"] == 1.0, names
         (violation,) = report.limit_violations

@@ -10,10 +10,8 @@ import pytest
 from ecgexp.deploy.deployer import Deployer
 from ecgexp.quantization.bundle import bundle_from_onnx
 from tests.deploy import nets
-from tests.deploy.conftest import load_target
+from tests.deploy.conftest import deployer_options, load_target
 from tests.deploy.nets import Net
-
-NO_LIMITS = {"flash_bytes": None, "ram_bytes": None, "instructions": None}
 
 
 class Builder:
@@ -140,14 +138,7 @@ def test_random_network_gives_the_same_bits_on_the_emulator_and_here(
 ) -> None:
     onnx = nets.quantize(Builder(seed).build(tmp_path / "f.onnx"), tmp_path / "q.onnx")
     bundle = bundle_from_onnx(onnx, None, tmp_path / "bundle", seed=1, n_golden=6)
-    deployer = Deployer(
-        n_golden=6,
-        timeout_s=60.0,
-        allow_float_ops=0,
-        profile="none",
-        cache_dir=str(tmp_path / "cache"),
-        limits=NO_LIMITS,
-    )
+    deployer = Deployer(**deployer_options(tmp_path / "cache", n_golden=6, profile="none"))
     device = deployer.deploy(bundle, load_target("corstone300_m55"), tmp_path / "m55")
     host = deployer.deploy(bundle, load_target("host"), tmp_path / "host")
     assert [i.equal for i in device.inferences] == [i.equal for i in host.inferences]
