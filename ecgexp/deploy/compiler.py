@@ -7,16 +7,15 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
 
 from ecgexp.deploy.emit import ModelLibrary, write_library
 from ecgexp.deploy.graph import element_count
 from ecgexp.deploy.importer import import_onnx
 from ecgexp.deploy.integer import rewrite
-from ecgexp.deploy.kernels.kernel import Isa
 from ecgexp.deploy.memory import Arena, plan_arena
 from ecgexp.deploy.object_file import code_bytes
 from ecgexp.deploy.program import Program, constant_bytes
+from ecgexp.deploy.tune import Tuner
 from ecgexp.errors import BuildError
 from ecgexp.target import Target
 
@@ -48,6 +47,7 @@ def compile_network(
     target: Target,
     allow_float_ops: int,
     folder: Path,
+    tuner: Tuner | None = None,
 ) -> Compiled:
     """Compile a network; the folder appears only when the library is complete.
 
@@ -58,6 +58,7 @@ def compile_network(
         target: What to compile for.
         allow_float_ops: How many operators of an int8 network may run in float32.
         folder: Gets the model library; one that is there is replaced.
+        tuner: Chooses schedules by measurement; without one the kernels' cost rules do.
 
     Raises:
         BuildError: The network cannot be compiled, or does not fit the target.
@@ -68,7 +69,9 @@ def compile_network(
         raise BuildError(
             f"{onnx}: the output {network.output_shape} does not fit {len(labels)} labels {labels}"
         )
-    program = rewrite(network, isa=kernel_isa(target), allow_float_ops=allow_float_ops)
+    program = rewrite(network, isa=target.isa, allow_float_ops=allow_float_ops)
+    if tuner is not None:
+        program = tuner.tune(program, folder.parent)
     arena = plan_arena(program)
     settle(program, arena, target, code=0)
     aside = folder.with_name(f"{folder.name}.part")
@@ -103,23 +106,6 @@ def compile_network(
             arena.excess,
         )
     return Compiled(program=program, arena=arena, library=library.moved(folder), target=settled)
-
-
-def kernel_isa(target: Target) -> Isa:
-    """Return the kernels to use; cores that none were written for get the plain loops.
-
-    Args:
-        target: What to compile for.
-    """
-    written: dict[str, Isa] = {isa: isa for isa in get_args(Isa)}
-    if target.isa not in written:
-        log.info(
-            "target %s: no kernels are written for isa=%s, compiling the generic ones for %s",
-            target.name,
-            target.isa,
-            target.cpu,
-        )
-    return written.get(target.isa, "generic")
 
 
 def settle(program: Program, arena: Arena, target: Target, *, code: int) -> Target:

@@ -28,7 +28,9 @@ class Deployer:
             final softmax.
         profile: `layers` adds what each layer cost, as tables and a picture, on targets that count
             instructions; `none` leaves it out.
-        cache_dir: Keeps tools that are compiled once.
+        tune: Whether to measure the schedules of each layer on the emulator and keep the best;
+            otherwise cost rules choose.
+        cache_dir: Keeps tools that are compiled once, and measured schedules.
         limits: Largest `flash_bytes`, `ram_bytes` and `instructions`; None for no limit.
 
     Raises:
@@ -42,6 +44,7 @@ class Deployer:
         timeout_s: float,
         allow_float_ops: int,
         profile: Literal["none", "layers"],
+        tune: bool,
         cache_dir: str,
         limits: Mapping[str, float | None],
     ) -> None:
@@ -53,6 +56,8 @@ class Deployer:
             raise ConfigError(f"deploy.allow_float_ops={allow_float_ops}: write 0 or more")
         if profile not in ("none", "layers"):
             raise ConfigError(f"deploy.profile={profile}: write none or layers")
+        if not isinstance(tune, bool):
+            raise ConfigError(f"deploy.tune={tune!r}: write true or false")
         if set(limits) != set(LIMITS):
             raise ConfigError(
                 f"deploy.limits has the keys {sorted(limits)}: write exactly {', '.join(LIMITS)}"
@@ -64,6 +69,7 @@ class Deployer:
         self.timeout_s = timeout_s
         self.allow_float_ops = allow_float_ops
         self.profile: Literal["none", "layers"] = profile
+        self.tune = tune
         self.cache_dir = Path(cache_dir).expanduser()
         self.limits = dict(limits)
 
@@ -76,10 +82,13 @@ class Deployer:
         Raises:
             BuildError: A compiler or build tool is missing.
             RunnerError: The emulator or model is missing.
+            ConfigError: Schedules are to be measured where nothing estimates cycles.
         """
-        from ecgexp.deploy.preflight import require_tools
+        from ecgexp.deploy.preflight import require_measurable, require_tools
 
         require_tools(target)
+        if self.tune:
+            require_measurable(target)
 
     def deploy(self, bundle: Bundle, target: Target, folder: Path) -> DeployReport:
         """Compile a bundle for a target, run its golden windows there, compare and report.
@@ -101,10 +110,14 @@ class Deployer:
         from ecgexp.deploy.golden import read_golden
         from ecgexp.deploy.report import Evidence, write_report
         from ecgexp.deploy.runner import runner_for
+        from ecgexp.deploy.tune import Tuner
 
         started = time.perf_counter()
         log.info("deploying %s to %s", bundle.name, target.name)
         golden = read_golden(bundle.golden, self.n_golden)
+        tuner = None
+        if self.tune:
+            tuner = Tuner(target=target, cache_folder=self.cache_dir, timeout_s=self.timeout_s)
         compiled = compile_network(
             bundle.onnx,
             name=bundle.name,
@@ -112,6 +125,7 @@ class Deployer:
             target=target,
             allow_float_ops=self.allow_float_ops,
             folder=folder / "library",
+            tuner=tuner,
         )
         inputs = compiled.library.quantise_inputs(golden.x)
         placed = compiled.target

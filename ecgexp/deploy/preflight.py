@@ -6,7 +6,7 @@ from ecgexp.deploy.firmware import find_build_tools
 from ecgexp.deploy.process import find_tool
 from ecgexp.deploy.runner.fvp import find_model
 from ecgexp.deploy.runner.plugin import find_compiler
-from ecgexp.errors import RunnerError
+from ecgexp.errors import ConfigError, RunnerError
 from ecgexp.target import Target
 
 
@@ -27,3 +27,20 @@ def require_tools(target: Target) -> None:
         find_compiler()
     elif target.runner == "fvp":
         find_model(target)
+
+
+def require_measurable(target: Target) -> None:
+    """Check that schedules can be measured on a target.
+
+    Args:
+        target: Where a network will run.
+
+    Raises:
+        ConfigError: The target does not run on the emulator, or no cycle model describes it.
+    """
+    if target.runner != "qemu" or not target.estimates_cycles:
+        raise ConfigError(
+            f"deploy.tune=true measures cycles on the emulator, which target {target.name} "
+            f"(runner={target.runner}, cpu={target.cpu}) has none of: use "
+            "target=corstone300_m55, or set deploy.tune=false"
+        )

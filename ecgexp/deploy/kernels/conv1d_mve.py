@@ -9,12 +9,20 @@ A tile is two positions by four channels, or four by two where positions share l
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ecgexp.deploy.kernels import helium
+from ecgexp.deploy.kernels.conv_schedule import (
+    ChunkPlan,
+    Schedule,
+    choose,
+    columns_share,
+    runs_of,
+    schedules,
+)
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -26,110 +34,14 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel, QParams, Variants
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 4
 _LANES = 16
 _POSITIONS = 2
-_UNROLLED_CHUNKS = 12
-_LOOP_CHUNKS = 4
-_UNROLLED_TAPS = 16
-_SHARED_LOADS = 3.0
 _POINTED_CHUNKS = 8
-
-
-@dataclass(frozen=True)
-class Runs:
-    """How a window divides into runs of bytes and those into chunks of 16.
-
-    Attributes:
-        count: Runs in a window.
-        size: Bytes of a run.
-        step: Bytes of input between the starts of two runs of a row.
-        per_row: Runs in one row of the window.
-        row_step: Bytes of input between two rows of the window.
-    """
-
-    count: int
-    size: int
-    step: int
-    per_row: int
-    row_step: int
-
-    def offset(self, run: int) -> int:
-        """Return the bytes of input between the starts of the first run and another."""
-        return run // self.per_row * self.row_step + run % self.per_row * self.step
-
-    @property
-    def chunks(self) -> int:
-        """Chunks of one run."""
-        return -(-self.size // _LANES)
-
-    @property
-    def total(self) -> int:
-        """Chunks of a window."""
-        return self.count * self.chunks
-
-
-def runs_of(shape: ConvShape) -> Runs:
-    """Divide the window of a convolution into runs."""
-    row_step = shape.rows.dilation * shape.length * shape.c_in
-    if shape.groups == 1 and shape.dilation == 1:
-        return Runs(shape.rows.kernel, shape.kernel * shape.c_in, 0, 1, row_step)
-    step = shape.dilation * shape.c_in
-    return Runs(shape.taps, shape.group_in, step, shape.kernel, row_step)
-
-
-@dataclass(frozen=True)
-class ChunkPlan:
-    """In which order the chunks of a window are visited: a loop over an unrolled list.
-
-    Attributes:
-        loops: Iterations of the loop.
-        data_step: Input bytes between iterations.
-        weight_step: Chunks of weights between iterations.
-        chunks: Input offset and index of each unrolled chunk.
-        total: Chunks of a window.
-    """
-
-    loops: int
-    data_step: int
-    weight_step: int
-    chunks: tuple[tuple[int, int], ...]
-    total: int
-
-    @property
-    def visited(self) -> tuple[int, ...]:
-        """Chunks in the order in which they are visited, which is the order of the weights."""
-        return tuple(
-            loop * self.weight_step + index
-            for loop in range(self.loops)
-            for _, index in self.chunks
-        )
-
-    @classmethod
-    def of(cls, shape: ConvShape, runs: Runs) -> ChunkPlan:
-        """Unroll few chunks; else the taps of one slice of channels, which slide over positions."""
-        every = [
-            (runs.offset(run) + chunk * _LANES, run * runs.chunks + chunk)
-            for run in range(runs.count)
-            for chunk in range(runs.chunks)
-        ]
-        if runs.total <= _UNROLLED_CHUNKS:
-            return cls(1, 0, 0, tuple(every), runs.total)
-        slices = shape.group_in // _LANES
-        if shape.group_in % _LANES == 0 and shape.taps <= _UNROLLED_TAPS:
-            return cls(slices, _LANES, 1, tuple(every[::slices]), runs.total)
-        if not shape.is_flat:
-            rows, in_row = shape.rows.kernel, runs.per_row * runs.chunks
-            return cls(rows, runs.row_step, in_row, tuple(every[:in_row]), runs.total)
-        if runs.count > 1:
-            return cls(runs.count, runs.step, runs.chunks, tuple(every[: runs.chunks]), runs.total)
-        # The filling chunks of the last iteration meet zero weights.
-        loops = -(-runs.chunks // _LOOP_CHUNKS)
-        padded = loops * _LOOP_CHUNKS
-        return cls(loops, _LOOP_CHUNKS * _LANES, _LOOP_CHUNKS, tuple(every[:_LOOP_CHUNKS]), padded)
+_KEPT_CHUNKS = 4
 
 
 def build(
@@ -141,6 +53,7 @@ def build(
     x: QParams,
     y: QParams,
     limits: tuple[int, int],
+    schedule: Schedule | None = None,
 ) -> Kernel:
     """Build the kernel.
 
@@ -152,21 +65,33 @@ def build(
         x: Quantization of the input.
         y: Quantization of the output.
         limits: Smallest and largest output value.
+        schedule: How to compute; None leaves it to the cost rule.
     """
-    constants = pack(shape, weight, bias, scale)
-    tile = Tile(shape, x, y, limits)
+    chosen = schedule or choose(shape)
+    constants = pack(shape, weight, bias, scale, chosen)
+    tile = Tile(shape, x, y, limits, chosen)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
         Parameter("out", shape.positions * shape.c_out, "int8"),
     ]
     name = f"{shape.kind}_int8_{shape.label}"
-    return Kernel(name, prim_func(name, parameters, tile.body), constants, shape.macs)
+    again = partial(build, shape, weight, bias, scale, x=x, y=y, limits=limits)
+    variants = Variants(
+        layer=name if limits == (-128, 127) else f"{name}_clamped",
+        chosen=chosen.name,
+        build={each.name: partial(again, schedule=each) for each in schedules(shape)},
+    )
+    func = prim_func(name, parameters, tile.body)
+    return Kernel(name, func, constants, shape.macs, variants=variants)
 
 
-def pack(shape: ConvShape, weight: Array, bias: Array, scale: Array) -> tuple[Array, ...]:
+def pack(
+    shape: ConvShape, weight: Array, bias: Array, scale: Array, schedule: Schedule | None = None
+) -> tuple[Array, ...]:
     """Lay out the constants of a kernel; arguments as for `build`."""
-    return _pack_weights(shape, weight), _per_block(shape, bias), _per_block(shape, scale)
+    weights = _pack_weights(shape, weight, schedule or choose(shape))
+    return weights, _per_block(shape, bias), _per_block(shape, scale)
 
 
 def _blocks(shape: ConvShape) -> int:
@@ -181,7 +106,7 @@ def _per_block(shape: ConvShape, values: Array) -> Array:
     return np.ascontiguousarray(np.pad(grouped, ((0, 0), (0, padding)))).reshape(-1)
 
 
-def _pack_weights(shape: ConvShape, weight: Array) -> Array:
+def _pack_weights(shape: ConvShape, weight: Array, schedule: Schedule) -> Array:
     runs, blocks = runs_of(shape), _blocks(shape)
     windows = weight.transpose(0, 2, 1).reshape(shape.groups, shape.group_out, runs.count, -1)
     padded = np.pad(
@@ -194,7 +119,7 @@ def _pack_weights(shape: ConvShape, weight: Array) -> Array:
         ),
     )
     tiled = padded.reshape(shape.groups, blocks, _BLOCK, runs.total, _LANES)
-    plan = ChunkPlan.of(shape, runs)
+    plan = ChunkPlan.of(shape, schedule.order)
     filling = plan.total - runs.total
     filled = np.pad(tiled, ((0, 0), (0, 0), (0, 0), (0, filling), (0, 0)))
     ordered = filled[:, :, :, list(plan.visited), :]
@@ -205,16 +130,25 @@ def _pack_weights(shape: ConvShape, weight: Array) -> Array:
 class Tile:
     """Emits the loops of one convolution."""
 
-    def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        shape: ConvShape,
+        x: QParams,
+        y: QParams,
+        limits: tuple[int, int],
+        schedule: Schedule | None = None,
+    ) -> None:
+        self.schedule = schedule or choose(shape)
         self.shape, self.x, self.y, self.limits = shape, x, y, limits
         self.runs = runs_of(shape)
-        self.plan = ChunkPlan.of(shape, self.runs)
+        self.plan = ChunkPlan.of(shape, self.schedule.order)
         self.advance = shape.stride * shape.c_in
         self.first, self.last = self._interior()
         self.has_border = self.last - self.first < shape.length_out
         # Where the current row begins, in bytes of input and output.
         self.row_in: Any = i32(0)
         self.row_out: Any = i32(0)
+        self.is_rest = False
         self.data: Any = None
         self.words: Any = None
         self.weights: Any = None
@@ -241,10 +175,10 @@ class Tile:
         self.bind(data, weights, biases, scales, out)
         inside = self.last - self.first
         with T.serial(self.shape.groups) as group:
-            if inside and self.columns_pay(inside):
+            if inside >= 4 and self.schedule.tile == "4x2":
                 self._column_tiles(group)
             elif inside:
-                step = min(_POSITIONS, inside)
+                step = min(int(self.schedule.tile[0]), _POSITIONS, inside)
                 self._row_tiles(group, lambda tile: self._tiles_inside(step, tile), border=False)
             if self.has_border:
                 self._row_tiles(group, self._tiles_at_border, border=True)
@@ -288,8 +222,11 @@ class Tile:
         with T.serial(count // step) as i:
             tile([i * step + i32(self.first + j) for j in range(step)])
         if count % step:
-            # One more tile, overlapping the one before, instead of a remainder.
-            tile([i32(self.last - step + j) for j in range(step)])
+            # The lanes of a column tile are positions: its last one overlaps the one before.
+            rest = count % step if step <= _POSITIONS else step
+            self.is_rest = step <= _POSITIONS and len(self.plan.chunks) > _KEPT_CHUNKS
+            tile([i32(self.last - rest + j) for j in range(rest)])
+            self.is_rest = False
 
     def _tiles_at_border(self, tile: Callable[[list[Any]], None]) -> None:
         """Emit the positions that read padding, or could read past the end of the input."""
@@ -298,14 +235,8 @@ class Tile:
             tile([T.if_then_else(i < self.first, i, i + i32(inside)) if inside else i])
 
     def columns_pay(self, count: int) -> bool:
-        """Choose 4 x 2 tiles where four positions share most loads.
-
-        Measured: LLVM has even registers for eight sums only as long as few addresses live beside
-        them, which holds for 2 x 4 tiles and, with a loop over slices of channels, for 4 x 2.
-        """
-        distinct = {j * self.advance + x for x, _ in self.plan.chunks for j in range(4)}
-        shared = 4 * len(self.plan.chunks) / len(distinct)
-        return count >= 4 and (self.plan.loops > 1 or shared >= _SHARED_LOADS)
+        """Whether tiles of four positions share most loads."""
+        return count >= 4 and columns_share(self.shape)
 
     def _column_tile(self, positions: list[Any], group: Any, channel: Any, width: int) -> None:
         """Emit four positions by one or two channels; the lanes of a result are positions."""
@@ -397,8 +328,13 @@ class Tile:
                 chunks(loop)
 
     def _hidden(self, index: Any) -> Any:
-        """Keep LLVM from giving every load of a long loop body a pointer of its own."""
-        hide = self.plan.loops > 1 and len(self.plan.chunks) > _POINTED_CHUNKS
+        """Keep LLVM from giving every load of a long loop body a pointer of its own.
+
+        Nor may it see that a tile after a loop reads the weights of the loop, which it would then
+        keep in registers that are not there.
+        """
+        long = self.plan.loops > 1 and len(self.plan.chunks) > _POINTED_CHUNKS
+        hide = long or self.is_rest
         return T.Bind(helium.opaque(index)) if hide else index
 
     def _origin(self, base: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -38,6 +38,21 @@ class QParams:
 
 
 @dataclass(frozen=True)
+class Variants:
+    """The schedules that compute one operator; all give the same bytes.
+
+    Attributes:
+        layer: Operator and shape, which decide what a schedule costs.
+        chosen: The schedule that the cost rule has chosen.
+        build: Schedule to a function that builds it.
+    """
+
+    layer: str
+    chosen: str
+    build: Mapping[str, Callable[[], Kernel]]
+
+
+@dataclass(frozen=True)
 class Kernel:
     """One operator of one shape, ready to be compiled.
 
@@ -50,6 +65,7 @@ class Kernel:
         maximum: The windows of an int8 max pooling; None for every other operator.
         pooled: Builds the operator together with a max pooling of its output; returns None where
             the two are better left apart, and is None where they cannot be one.
+        variants: Other schedules of the operator; None where there is but one.
     """
 
     name: str
@@ -59,6 +75,7 @@ class Kernel:
     in_place: bool = False
     maximum: Window | None = None
     pooled: Callable[[Window], Kernel | None] | None = None
+    variants: Variants | None = None
 
 
 def check_isa(isa: str) -> None:
