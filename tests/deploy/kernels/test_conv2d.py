@@ -83,7 +83,7 @@ def test_pooling_equals_onnxruntime(kind: Literal["max", "avg"]) -> None:
 @_on_device
 @pytest.mark.device
 def test_pooling_equals_onnxruntime_on_the_emulator() -> None:
-    cases = draw(pool2d_cases("max"), 20) + draw(pool2d_cases("avg"), 20)
+    cases = draw(pool2d_cases("max"), 8) + draw(pool2d_cases("avg"), 8)
     trials = [Trial(c.kernel("mve"), c.inputs, c.expected, c.expected.itemsize) for c in cases]
     for case, trial, outcome in zip(cases, trials, run_device(trials), strict=True):
         assert not outcome.overrun, case.label
@@ -97,7 +97,7 @@ def test_pooling_equals_onnxruntime_on_the_emulator() -> None:
 @pytest.mark.device
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_random_convolutions_are_exact_on_the_emulator(depthwise: bool) -> None:
-    cases = draw(conv2d_cases(depthwise=depthwise, max_channels=40), 30)
+    cases = draw(conv2d_cases(depthwise=depthwise, max_channels=24), 10)
     trials = [
         Trial(c.kernel_for("mve"), (c.arrays()[0],), c.expected(), int(c.c_in == 1)) for c in cases
     ]
@@ -108,7 +108,7 @@ def test_random_convolutions_are_exact_on_the_emulator(depthwise: bool) -> None:
 @pytest.mark.device
 @pytest.mark.parametrize("depthwise", [False, True])
 def test_random_float_convolutions_are_close_on_the_emulator(depthwise: bool) -> None:
-    cases = draw(conv2d_cases(depthwise=depthwise), 20)
+    cases = draw(conv2d_cases(depthwise=depthwise), 8)
     built = [case.floats("mve") for case in cases]
     trials = [Trial(kernel, (x,), expected, 4) for kernel, x, expected in built]
     for case, trial, outcome in zip(cases, trials, run_device(trials), strict=True):
