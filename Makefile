@@ -6,13 +6,17 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 export ECGEXP_HOME ?= $(CURDIR)/runs
 
-.PHONY: demo test lint types bench bench-device setup tools clean
+.PHONY: demo test property lint types bench bench-device setup tools clean
 
 demo: setup
 	$(BIN)/ecgexp run
 
 test: setup
 	$(BIN)/python -m pytest -n auto --dist worksteal
+
+# The kernels' property tests with 500 random cases per operator instead of a sample.
+property: setup
+	$(BIN)/python -m pytest -n auto -m slow tests/deploy/kernels --hypothesis-profile=property
 
 lint: setup
 	$(BIN)/ruff check .

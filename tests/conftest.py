@@ -7,6 +7,12 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
+
+# Each case of a kernel is compiled: a sample by default, `make property` for all of them.
+settings.register_profile("sample", max_examples=60)
+settings.register_profile("property", max_examples=500)
+settings.load_profile("sample")
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,8 @@ from ecgexp.errors import BuildError
 _QUICK = settings(
     max_examples=40, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-_LONG = settings(_QUICK, max_examples=500)
+# 500 with `make property`, which loads the profile of that name.
+_LONG = settings(_QUICK, max_examples=settings().max_examples)
 
 
 def _check(case: ConvCase) -> None:

@@ -19,7 +19,8 @@ from ecgexp.deploy.kernels.conv_shape import Axis
 _QUICK = settings(
     max_examples=25, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-_LONG = settings(_QUICK, max_examples=500)
+# 500 with `make property`, which loads the profile of that name.
+_LONG = settings(_QUICK, max_examples=settings().max_examples)
 _on_device = pytest.mark.skipif(
     not available(), reason="needs arm-none-eabi-gcc and qemu-system-arm"
 )

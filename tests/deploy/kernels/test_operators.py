@@ -11,7 +11,8 @@ from operators import Case, binary_cases, dense_cases, mean_cases, pool_cases, t
 _QUICK = settings(
     max_examples=12, deadline=None, database=None, suppress_health_check=list(HealthCheck)
 )
-_LONG = settings(_QUICK, max_examples=500)
+# 500 with `make property`, which loads the profile of that name.
+_LONG = settings(_QUICK, max_examples=settings().max_examples)
 
 _KINDS = {
     "dense": dense_cases(),
