@@ -11,6 +11,8 @@ Tile = Literal["2x4", "4x2", "1x4"]
 TILES: tuple[Tile, ...] = ("2x4", "4x2", "1x4")
 _LANES = 16
 _UNROLLED_CHUNKS = 24
+# Longer unrolled windows of grouped 2-D convolutions gave wrong bytes at their borders.
+_UNROLLED_CHUNKS_2D = 12
 _MOST_UNROLLED_CHUNKS = 40
 _LOOP_CHUNKS = (4, 8)
 _UNROLLED_TAPS = 16
@@ -108,7 +110,7 @@ class ChunkPlan:
         )
         plans: dict[str, ChunkPlan] = {}
         unrolled = cls(1, 0, 0, every, runs.total)
-        if runs.total <= _UNROLLED_CHUNKS:
+        if runs.total <= (_UNROLLED_CHUNKS if shape.is_flat else _UNROLLED_CHUNKS_2D):
             plans["unrolled"] = unrolled
         slices = shape.group_in // _LANES
         if shape.group_in % _LANES == 0 and shape.taps <= _UNROLLED_TAPS:
@@ -125,7 +127,7 @@ class ChunkPlan:
                 # The filling chunks of the last iteration meet zero weights.
                 loops = -(-runs.chunks // size)
                 plans[f"blocks{size}"] = cls(loops, size * _LANES, size, every[:size], loops * size)
-        if runs.total <= _MOST_UNROLLED_CHUNKS:
+        if shape.is_flat and runs.total <= _MOST_UNROLLED_CHUNKS:
             plans.setdefault("unrolled", unrolled)
         first = next(iter(plans))
         return {name: p for name, p in plans.items() if p.loops > 1 or name in (first, "unrolled")}
@@ -160,7 +162,7 @@ def choose(shape: ConvShape) -> Schedule:
     order = next(iter(ChunkPlan.orders(shape)))
     # Four channels at a time compute some that do not exist.
     computed = -(-shape.group_out // _BLOCK) * _BLOCK
-    wasteful = computed >= _WASTE * shape.group_out
+    wasteful = shape.is_flat and computed >= _WASTE * shape.group_out
     columns = shape.length_out >= _COLUMN and (wasteful or columns_share(shape))
     return Schedule("4x2" if columns else "2x4", order)
 
