@@ -73,8 +73,8 @@ def image(tmp_path: Path) -> Firmware:
 
 
 def test_the_command_line_has_every_option() -> None:
-    command = fvp.command_line("/opt/fvp/FVP_Corstone_SSE-300", Path("/tmp/a.elf"), 0x10000000)
-    assert command[0] == "/opt/fvp/FVP_Corstone_SSE-300"
+    command = fvp.command_line("/fvp/FVP_Corstone_SSE-300", Path("/tmp/a.elf"), 0x10000000)
+    assert command[0] == "/fvp/FVP_Corstone_SSE-300"
     assert command[-3:] == ["-a", "/tmp/a.elf", "--stat"]
     parameters = dict(
         value.split("=", 1)
@@ -134,7 +134,7 @@ def test_a_model_on_path_is_found(
     assert fvp.find_model(make_target("corstone300_m55_fvp")) == str(model)
 
 
-@pytest.mark.parametrize("executable", ["FVP_Corstone_SSE-300", "/opt/nowhere/FVP"])
+@pytest.mark.parametrize("executable", ["FVP_Corstone_SSE-300", "/nowhere/FVP"])
 def test_its_absence_says_where_it_comes_from(
     executable: str,
     make_target: MakeTarget,
