@@ -297,7 +297,7 @@ class Tile:
         base = T.Bind(base)
 
         def chunks(loop: Any) -> None:
-            inputs: dict[int, Any] = {}
+            inputs: dict[tuple[int, int | None], Any] = {}
             here = base + loop * self.plan.data_step
             origin = self._origin(here)
             streams = [
@@ -311,15 +311,17 @@ class Tile:
                     taps.append(T.Bind(T.reinterpret("int8x16", words)))
                 for j in range(len(positions)):
                     where = j * self.advance + offset
-                    if where not in inputs:
+                    # At a border the same bytes may be one row's padding and the next row's input.
+                    place = (where, index if border else None)
+                    if place not in inputs:
                         if border:
                             value = self._border_load(start, here + i32(where), loop, index)
                         else:
                             value = self._load(origin, where)
-                        inputs[where] = T.Bind(value)
+                        inputs[place] = T.Bind(value)
                     for n, weights in enumerate(taps):
                         slot = j * len(members) + n
-                        store(acc, slot, helium.dot(acc[slot], inputs[where], weights))
+                        store(acc, slot, helium.dot(acc[slot], inputs[place], weights))
 
         if self.plan.loops == 1:
             chunks(i32(0))

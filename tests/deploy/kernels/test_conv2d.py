@@ -115,3 +115,28 @@ def test_random_float_convolutions_are_close_on_the_emulator(depthwise: bool) ->
     for case, trial, outcome in zip(cases, trials, run_device(trials), strict=True):
         np.testing.assert_allclose(outcome.out, trial.expected, atol=2e-4, err_msg=str(case))
         assert not outcome.overrun, case
+
+
+@_on_device
+@pytest.mark.device
+def test_kernels_wider_than_the_input_keep_rows_and_padding_apart() -> None:
+    """A tap beside a row lies where a tap of the next row lies, but only one of them is padding."""
+    rows = Axis(length=11, kernel=2, stride=1, dilation=1, pads=(1, 0))
+    columns = Axis(length=1, kernel=4, stride=1, dilation=1, pads=(2, 2))
+    q = QParams(scale=0.5, zero_point=11)
+    cases = [
+        Conv2dCase(
+            rows=rows,
+            columns=columns,
+            c_in=c_in,
+            c_out=6,
+            groups=groups,
+            x=q,
+            y=q,
+            extreme=0,
+            seed=1,
+        )
+        for c_in, groups in ((16, 1), (6, 3))
+    ]
+    trials = [Trial(c.kernel_for("mve"), (c.arrays()[0],), c.expected(), 0) for c in cases]
+    check(trials, [str(c) for c in cases])
