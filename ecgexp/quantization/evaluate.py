@@ -39,7 +39,7 @@ def check_drop(drop: float, max_drop: float | None) -> None:
     """
     if max_drop is not None and drop > max_drop:
         raise ExportError(
-            f"quantization.max_drop={max_drop:g}: int8 loses {drop:.4f} of test accuracy; "
+            f"quantization.max_drop={max_drop:g}: int8 loses {drop:.4f} of validation accuracy; "
             "try quantization.method=percentile or more quantization.n_calibration windows, "
             "train with less weight on outliers, or accept it with a larger quantization.max_drop"
         )

@@ -20,11 +20,13 @@ class RunLogger(Logger):
 
     Args:
         run: The run to write into.
+        prefix: Stands before every metric's name, so that a second fit keeps its own curves.
     """
 
-    def __init__(self, *, run: Run) -> None:
+    def __init__(self, *, run: Run, prefix: str) -> None:
         super().__init__()
         self._run = run
+        self._prefix = prefix
         self._pending: dict[int, dict[str, float]] = {}
 
     @property
@@ -53,7 +55,8 @@ class RunLogger(Logger):
         """Send what is pending."""
         pending, self._pending = self._pending, {}
         for step, metrics in pending.items():
-            self._run.log_metrics(metrics, step)
+            named = {f"{self._prefix}{name}": value for name, value in metrics.items()}
+            self._run.log_metrics(named, step)
 
     @rank_zero_only
     def finalize(self, status: str) -> None:

@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 
 from ecgexp.errors import EcgexpError, TrackingError
 from ecgexp.interrupt import uninterrupted
+from ecgexp.tracking.liveness import heartbeat, owner, owner_tags
 from ecgexp.tracking.names import ERROR_TAG, STAGE_TAG
 
 if TYPE_CHECKING:
@@ -151,10 +152,12 @@ class Run:
 
     def _hold(self, keep_status: bool) -> Iterator[None]:
         before = self.status if keep_status else None
+        self.set_tags(owner_tags())
         with uninterrupted():
             self._client.update_run(self.run_id, status="RUNNING")
         try:
-            yield
+            with heartbeat(self.set_tags):
+                yield
         except KeyboardInterrupt:
             self._end(before or "KILLED", "interrupted")
             raise
@@ -164,6 +167,22 @@ class Run:
             raise
         self._end(before or "FINISHED", None)
 
+    def bury(self) -> None:
+        """Mark a run KILLED whose process is gone, and the stage in which it was."""
+        tags = self.tags
+        self.set_tags(
+            {
+                **{
+                    key: "killed"
+                    for key, value in tags.items()
+                    if key.startswith(STAGE_TAG) and value == "running"
+                },
+                ERROR_TAG: f"{owner(tags)} is gone",
+            }
+        )
+        with uninterrupted():
+            self._client.set_terminated(self.run_id, status="KILLED")
+
     def _end(self, status: str, error: str | None) -> None:
         if error is not None:
             self.set_tags({ERROR_TAG: error})
@@ -172,8 +191,8 @@ class Run:
                 self._client.delete_tag(self.run_id, ERROR_TAG)
             self._client.set_terminated(self.run_id, status=status)
 
-    def lightning_logger(self) -> Any:
+    def lightning_logger(self, prefix: str = "") -> Any:
         """Return a Lightning logger that writes here and leaves the run's status alone."""
         from ecgexp.tracking.lightning import RunLogger
 
-        return RunLogger(run=self)
+        return RunLogger(run=self, prefix=prefix)

@@ -71,14 +71,31 @@ class Objective(nn.Module):
         spec: Names the classes.
         class_counts: Windows per class in the training split.
         class_weights: Policy, see `weights_per_class`.
+        f1_labels: Classes whose mean F1 is logged as `f1_selected`, for example N, A and O of the
+            Challenge 2017; None logs none.
+
+    Raises:
+        ConfigError: A class is unknown.
     """
 
     weight: Tensor
 
     def __init__(
-        self, *, spec: SignalSpec, class_counts: Sequence[int], class_weights: str | float
+        self,
+        *,
+        spec: SignalSpec,
+        class_counts: Sequence[int],
+        class_weights: str | float,
+        f1_labels: Sequence[str] | None,
     ) -> None:
         super().__init__()
+        unknown = sorted(set(f1_labels or ()) - set(spec.labels))
+        if unknown or f1_labels == []:
+            raise ConfigError(
+                f"objective.f1_labels: {list(f1_labels or ())} names {unknown or 'no class'}; "
+                f"use null or classes out of {', '.join(spec.labels)}"
+            )
+        self.f1_labels = f1_labels
         if len(class_counts) != spec.n_classes:
             raise ConfigError(
                 f"objective: {len(class_counts)} class counts for {spec.n_classes} labels"
@@ -98,7 +115,7 @@ class Objective(nn.Module):
 
     def metrics(self, y: NDArray[np.int64], logits: NDArray[np.floating]) -> dict[str, float]:
         """Measure a split: classes y (window,) and logits (window, class) to bare names."""
-        return classification_metrics(self.labels, y, logits)
+        return classification_metrics(self.labels, y, logits, f1_labels=self.f1_labels)
 
 
 class CrossEntropy(Objective):
@@ -108,6 +125,7 @@ class CrossEntropy(Objective):
         spec: Names the classes.
         class_counts: Windows per class in the training split.
         class_weights: Policy, see `weights_per_class`.
+        f1_labels: Classes whose mean F1 is logged as `f1_selected`, or None.
         label_smoothing: Share of the target spread over all classes, 0..1.
 
     Raises:
@@ -120,9 +138,15 @@ class CrossEntropy(Objective):
         spec: SignalSpec,
         class_counts: Sequence[int],
         class_weights: str | float,
+        f1_labels: Sequence[str] | None,
         label_smoothing: float,
     ) -> None:
-        super().__init__(spec=spec, class_counts=class_counts, class_weights=class_weights)
+        super().__init__(
+            spec=spec,
+            class_counts=class_counts,
+            class_weights=class_weights,
+            f1_labels=f1_labels,
+        )
         self.label_smoothing = _check_range("label_smoothing", label_smoothing, 0, 1)
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
@@ -142,6 +166,7 @@ class Focal(Objective):
         spec: Names the classes.
         class_counts: Windows per class in the training split.
         class_weights: Policy, see `weights_per_class`.
+        f1_labels: Classes whose mean F1 is logged as `f1_selected`, or None.
         gamma: Exponent of (1 - probability of the true class); 0 is plain cross-entropy.
 
     Raises:
@@ -154,9 +179,15 @@ class Focal(Objective):
         spec: SignalSpec,
         class_counts: Sequence[int],
         class_weights: str | float,
+        f1_labels: Sequence[str] | None,
         gamma: float,
     ) -> None:
-        super().__init__(spec=spec, class_counts=class_counts, class_weights=class_weights)
+        super().__init__(
+            spec=spec,
+            class_counts=class_counts,
+            class_weights=class_weights,
+            f1_labels=f1_labels,
+        )
         self.gamma = _check_range("gamma", gamma, 0, 10)
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:

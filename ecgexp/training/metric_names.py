@@ -14,6 +14,7 @@ F1_MACRO = "f1_macro"
 PRECISION_MACRO = "precision_macro"
 RECALL_MACRO = "recall_macro"
 AUROC = "auroc"
+F1_SELECTED = "f1_selected"
 LEARNING_RATE = "learning_rate"
 
 F1 = "f1"
@@ -44,4 +45,4 @@ def of_split(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
 def validation_names(labels: Sequence[str]) -> tuple[str, ...]:
     """Return every name that a fit may log for its validation split, what can be monitored."""
     per_class = (of_class(measure, label) for measure in PER_CLASS for label in labels)
-    return tuple(f"{VAL}/{name}" for name in (LOSS, *OVERALL, *per_class))
+    return tuple(f"{VAL}/{name}" for name in (LOSS, *OVERALL, F1_SELECTED, *per_class))

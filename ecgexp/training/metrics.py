@@ -44,7 +44,11 @@ def auroc(positive: NDArray[np.bool_], score: NDArray[np.floating]) -> float:
 
 
 def classification_metrics(
-    labels: Sequence[str], y: NDArray[np.int64], logits: NDArray[np.floating]
+    labels: Sequence[str],
+    y: NDArray[np.int64],
+    logits: NDArray[np.floating],
+    *,
+    f1_labels: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """Measure a classifier on one split.
 
@@ -56,6 +60,7 @@ def classification_metrics(
         labels: Class names in the order of the logits.
         y: True classes, (window,).
         logits: Outputs of the network, (window, class).
+        f1_labels: Classes whose mean F1 is `f1_selected`; one that does not occur counts as 0.
 
     Returns:
         Bare names (`accuracy`, `f1_macro`, `f1_<label>`, ...) to values in 0..1. `recall` is the
@@ -76,6 +81,8 @@ def classification_metrics(
         names.PRECISION_MACRO: float(precision[present].mean()),
         names.RECALL_MACRO: float(recall[present].mean()),
     }
+    if f1_labels:
+        figures[names.F1_SELECTED] = float(np.mean([f1[labels.index(k)] for k in f1_labels]))
     areas = _areas(y, softmax(logits), present)
     if areas:
         figures[names.AUROC] = float(np.mean(areas))

@@ -151,7 +151,8 @@ def run_toy_fit(folder: Path, **change: Any) -> Fitted:
     best = fit(
         data=data, network=network, trainer=trainer, monitor=setting["monitor"],
         objective=CrossEntropy(
-            spec=SPEC, class_counts=data.class_counts, class_weights=0.5, label_smoothing=0.05
+            spec=SPEC, class_counts=data.class_counts, class_weights=0.5, f1_labels=None,
+            label_smoothing=0.05,
         ),
         optimizer=OptimizerSpec(
             optimizer=partial(torch.optim.AdamW, lr=setting["lr"], weight_decay=0.01),

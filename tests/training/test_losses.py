@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import f1_score
 from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
@@ -53,7 +54,11 @@ def test_a_class_without_windows_cannot_be_weighted() -> None:
 def test_cross_entropy_is_the_textbook_formula(spec: SignalSpec) -> None:
     logits, y = batch()
     loss = CrossEntropy(
-        spec=spec, class_counts=COUNTS, class_weights="balanced", label_smoothing=0.0
+        spec=spec,
+        class_counts=COUNTS,
+        class_weights="balanced",
+        f1_labels=None,
+        label_smoothing=0.0,
     )
     weight = weights_per_class(COUNTS, "balanced").double().numpy()
     scores = logits.double().numpy()
@@ -64,13 +69,15 @@ def test_cross_entropy_is_the_textbook_formula(spec: SignalSpec) -> None:
 
 def test_label_smoothing_is_torchs(spec: SignalSpec) -> None:
     logits, y = batch()
-    loss = CrossEntropy(spec=spec, class_counts=COUNTS, class_weights="none", label_smoothing=0.1)
+    loss = CrossEntropy(
+        spec=spec, class_counts=COUNTS, class_weights="none", f1_labels=None, label_smoothing=0.1
+    )
     assert torch.allclose(loss(logits, y), functional.cross_entropy(logits, y, label_smoothing=0.1))
 
 
 def test_focal_loss_is_the_papers_formula(spec: SignalSpec) -> None:
     logits, y = batch()
-    loss = Focal(spec=spec, class_counts=COUNTS, class_weights=0.5, gamma=2.0)
+    loss = Focal(spec=spec, class_counts=COUNTS, class_weights=0.5, f1_labels=None, gamma=2.0)
     p = functional.softmax(logits.double(), 1)[torch.arange(50), y]
     expected = (weights_per_class(COUNTS, 0.5)[y] * (1 - p) ** 2 * -p.log()).mean()
     assert float(loss(logits, y)) == pytest.approx(float(expected), rel=1e-5)
@@ -78,34 +85,67 @@ def test_focal_loss_is_the_papers_formula(spec: SignalSpec) -> None:
 
 def test_focal_loss_without_gamma_is_cross_entropy(spec: SignalSpec) -> None:
     logits, y = batch()
-    focal = Focal(spec=spec, class_counts=COUNTS, class_weights="none", gamma=0.0)
+    focal = Focal(spec=spec, class_counts=COUNTS, class_weights="none", f1_labels=None, gamma=0.0)
     assert torch.allclose(focal(logits, y), functional.cross_entropy(logits, y))
 
 
 def test_focal_gradient_is_finite_for_a_certain_window(spec: SignalSpec) -> None:
     logits = torch.tensor([[200.0, 0.0, 0.0]], requires_grad=True)
-    loss = Focal(spec=spec, class_counts=COUNTS, class_weights="none", gamma=0.5)
+    loss = Focal(spec=spec, class_counts=COUNTS, class_weights="none", f1_labels=None, gamma=0.5)
     loss(logits, torch.tensor([0])).backward()
     assert torch.isfinite(logits.grad).all()
 
 
 def test_out_of_range_settings_name_the_key(spec: SignalSpec) -> None:
     with pytest.raises(ConfigError, match=r"objective\.label_smoothing: 1\.5 is out of .* 0\.\.1"):
-        CrossEntropy(spec=spec, class_counts=COUNTS, class_weights="none", label_smoothing=1.5)
+        CrossEntropy(
+            spec=spec,
+            class_counts=COUNTS,
+            class_weights="none",
+            f1_labels=None,
+            label_smoothing=1.5,
+        )
     with pytest.raises(ConfigError, match=r"objective\.gamma: -1 is out of range"):
-        Focal(spec=spec, class_counts=COUNTS, class_weights="none", gamma=-1)
+        Focal(spec=spec, class_counts=COUNTS, class_weights="none", f1_labels=None, gamma=-1)
 
 
 def test_counts_must_match_the_labels(spec: SignalSpec) -> None:
     with pytest.raises(ConfigError, match="2 class counts for 3 labels"):
-        Focal(spec=spec, class_counts=(1, 2), class_weights="none", gamma=1)
+        Focal(spec=spec, class_counts=(1, 2), class_weights="none", f1_labels=None, gamma=1)
 
 
 def test_a_rare_class_does_not_weigh_on_windows_of_others(spec: SignalSpec) -> None:
     logits, y = batch()
     loss = CrossEntropy(
-        spec=spec, class_counts=(10**6, 1, 10**6), class_weights="balanced", label_smoothing=0.1
+        spec=spec,
+        class_counts=(10**6, 1, 10**6),
+        class_weights="balanced",
+        f1_labels=None,
+        label_smoothing=0.1,
     )
     others = loss.losses(logits, y)[y != 1]
     plain = functional.cross_entropy(logits, y, reduction="none", label_smoothing=0.1)[y != 1]
     assert torch.allclose(others, plain * loss.weight[0])
+
+
+def test_the_mean_f1_of_chosen_classes(spec: SignalSpec) -> None:
+    y = np.array([0, 0, 1, 2, 2, 2])
+    predicted = np.array([0, 1, 1, 2, 2, 0])
+    loss = CrossEntropy(
+        spec=spec,
+        class_counts=COUNTS,
+        class_weights="none",
+        f1_labels=[spec.labels[2], spec.labels[0]],
+        label_smoothing=0.0,
+    )
+    figures = loss.metrics(y, np.eye(3)[predicted])
+    expected = f1_score(y, predicted, labels=[2, 0], average="macro")
+    assert figures["f1_selected"] == pytest.approx(expected)
+    with pytest.raises(ConfigError, match=r"objective\.f1_labels: .*'X'.*use null or classes out"):
+        CrossEntropy(
+            spec=spec,
+            class_counts=COUNTS,
+            class_weights="none",
+            f1_labels=["X"],
+            label_smoothing=0.0,
+        )

@@ -1,0 +1,32 @@
+"""The export stage: the best network as ONNX, and what it answers on the validation split."""
+
+from __future__ import annotations
+
+from ecgexp.pipeline.predictions import save_predictions
+from ecgexp.pipeline.room import Room
+
+FLOAT_ONNX = "model_float.onnx"
+
+
+def export_network(room: Room) -> None:
+    """Leave `model_float.onnx` in the run's folder.
+
+    Raises:
+        ExportError: The exported network computes something else than the trained one.
+    """
+    import numpy as np
+
+    from ecgexp.quantization.evaluate import check_export
+    from ecgexp.quantization.export import export_onnx
+    from ecgexp.quantization.reference import run_onnx
+    from ecgexp.training.evaluate import predict_logits
+
+    network = room.network()
+    onnx = export_onnx(network, room.data.spec, room.folder / FLOAT_ONNX)
+    val = room.data.split("val")
+    torch_logits = predict_logits(network, val.x)
+    logits = run_onnx(onnx, val.x)
+    check_export(torch_logits, logits)
+    difference = float(np.abs(torch_logits - logits).max(initial=0.0))
+    room.run.log_metrics({"val/torch_onnx_max_difference": difference})
+    save_predictions(room, "val", val, logits)

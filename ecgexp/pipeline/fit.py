@@ -1,0 +1,25 @@
+"""The fit stage: train from the start or from where a kill left it, keep the best epoch."""
+
+from __future__ import annotations
+
+import shutil
+
+from ecgexp.config.build import build
+from ecgexp.pipeline.parts import build_network
+from ecgexp.pipeline.room import BEST, Room
+
+
+def fit_network(room: Room) -> None:
+    """Leave `best.ckpt` in the run's folder and log the learning curves."""
+    from ecgexp.report import pictures
+
+    config = room.config
+    best, history = room.train(
+        build_network(config, room.data.spec),
+        optimizer=build(config["optimizer"], path="optimizer"),
+        trainer=config["trainer"],
+        checkpoints=room.folder / "checkpoints",
+    )
+    shutil.copyfile(best, room.folder / BEST)
+    picture = pictures.learning_curves(history, room.folder / "learning_curves.png")
+    room.run.log_artefact(picture)

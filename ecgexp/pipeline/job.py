@@ -1,0 +1,157 @@
+"""One job: prepare, fit, export, quantize, test, deploy, all into the same MLflow run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ecgexp.config.build import build
+from ecgexp.config.compose import Job, load_job, save_job, to_yaml
+from ecgexp.config.validate import validate
+from ecgexp.pipeline.deploy import deploy_bundle
+from ecgexp.pipeline.export import FLOAT_ONNX, export_network
+from ecgexp.pipeline.fit import fit_network
+from ecgexp.pipeline.parts import build_data, open_store
+from ecgexp.pipeline.quantize import BUNDLE, quantize_network
+from ecgexp.pipeline.room import BEST, Room
+from ecgexp.pipeline.test import measure_on_test
+from ecgexp.tracking import names
+from ecgexp.tracking.provenance import git_tags
+
+if TYPE_CHECKING:
+    from ecgexp.tracking.run import Run
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a job left behind, for the closing table.
+
+    Attributes:
+        run_id: MLflow run id, empty when no run was opened.
+        name: Name of the run.
+        status: FINISHED, FAILED or KILLED.
+        metrics: Last value of every metric.
+        tags: Tags of the run.
+        error: The reason when the job failed.
+    """
+
+    run_id: str
+    name: str
+    status: str
+    metrics: dict[str, float]
+    tags: dict[str, str]
+    error: str | None = None
+
+
+def run(job: Job, *, sweep_id: str | None = None, with_test: bool = True) -> Outcome:
+    """Run every stage of a job in one MLflow run, or finish the run that `resume` names.
+
+    Args:
+        job: A composed configuration.
+        sweep_id: Common tag of the jobs of one sweep.
+        with_test: Touch the test split; a search leaves it alone until a model is chosen.
+
+    Raises:
+        EcgexpError: Bad input or a missing tool; the run, once open, is left FAILED.
+    """
+    resumed = job.config.get("resume")
+    if resumed:
+        experiment_run = open_store(job.config).reopen(str(resumed))
+        job = load_job(experiment_run.folder / "job.yaml")
+        validate(job)
+    else:
+        validate(job)
+        experiment_run = _start(job, sweep_id)
+    with experiment_run.active():
+        if not resumed:
+            save_job(job, experiment_run.folder / "job.yaml")
+            (experiment_run.folder / "config.yaml").write_text(to_yaml(job.config), "utf-8")
+        log.info("run %s: %s", experiment_run.run_id, run_name(job))
+        _stages(job, experiment_run, with_test=with_test)
+    return outcome(experiment_run)
+
+
+def outcome(experiment_run: Run) -> Outcome:
+    """Read a run back as an outcome."""
+    tags = experiment_run.tags
+    return Outcome(
+        run_id=experiment_run.run_id,
+        name=tags.get("mlflow.runName", ""),
+        status=experiment_run.status,
+        metrics=experiment_run.metrics,
+        tags=tags,
+        error=tags.get(names.ERROR_TAG),
+    )
+
+
+def run_name(job: Job) -> str:
+    """Return the name of a job's run: what was chosen, shortly."""
+    chosen = (job.choices.get(group) for group in ("dataset", "architecture", "quantization"))
+    parts = [job.config["name"], *(choice for choice in chosen if choice)]
+    return "-".join([*dict.fromkeys(parts), f"s{job.config['seed']}"])
+
+
+def _start(job: Job, sweep_id: str | None) -> Run:
+    tags = {names.FINGERPRINT_TAG: job.fingerprint, names.OVERRIDES_TAG: " ".join(job.overrides)}
+    if sweep_id:
+        tags[names.SWEEP_TAG] = sweep_id
+    return open_store(job.config).start(
+        name=run_name(job), params=_flat(job.config), tags={**tags, **git_tags()}
+    )
+
+
+def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _stages(job: Job, experiment_run: Run, *, with_test: bool) -> None:
+    """Do the stages in order; a stage that an earlier start finished is not done again."""
+    from pytorch_lightning import seed_everything
+
+    config, folder = job.config, experiment_run.folder
+    seed_everything(config["seed"], workers=True, verbose=False)
+    with experiment_run.stage("prepare"):
+        build(config["deploy"], path="deploy").check(build(config["target"], path="target"))
+        data = build_data(config)
+        data.prepare(progress=True)
+        if data.caveat:
+            experiment_run.set_tags({names.CAVEAT_TAG: data.caveat})
+    room = Room(config=config, data=data, run=experiment_run)
+    stages: list[tuple[str, Path, Callable[[], None]]] = [
+        ("fit", folder / BEST, lambda: fit_network(room)),
+        ("export", folder / FLOAT_ONNX, lambda: export_network(room)),
+        (
+            "quantize",
+            folder / BUNDLE / "bundle.json",
+            lambda: quantize_network(room, run_name(job)),
+        ),
+    ]
+    if with_test:
+        stages.append(("test", folder / FLOAT_ONNX, lambda: measure_on_test(room)))
+    for name, product, work in stages:
+        if not (experiment_run.stage_done(name) and product.is_file()):
+            with experiment_run.stage(name):
+                work()
+    with experiment_run.stage("deploy"):
+        deploy_bundle(config, folder / BUNDLE, experiment_run)
+
+
+def find_by_sweep(job: Job, sweep_id: str) -> list[Outcome]:
+    """Return the outcome of one job of a sweep, empty when its run was never opened."""
+    store = open_store(job.config)
+    condition = (
+        f"tags.`{names.SWEEP_TAG}` = '{sweep_id}' and "
+        f"tags.`{names.FINGERPRINT_TAG}` = '{job.fingerprint}'"
+    )
+    return [outcome(store.reopen(found.run_id)) for found in store.search(condition)]

@@ -1,0 +1,75 @@
+"""The quantize stage: fewer bits, checked on the validation split, packed as a bundle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ecgexp.config.build import build
+from ecgexp.pipeline.export import FLOAT_ONNX
+from ecgexp.pipeline.predictions import save_predictions
+from ecgexp.pipeline.room import BEST, Room
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+ONNX = "model.onnx"
+BUNDLE = "bundle"
+
+
+def quantize_network(room: Room, name: str) -> None:
+    """Leave `model.onnx` and the bundle in the run's folder.
+
+    Args:
+        room: The run's folder, data and settings.
+        name: Name of the bundle.
+
+    Raises:
+        ExportError: The quantized network loses more than `quantization.max_drop` of the
+            validation accuracy.
+    """
+    from ecgexp.quantization.bundle import write_bundle
+    from ecgexp.training.room import RetrainingQuantizer
+
+    folder = room.folder
+    quantizer = build(room.config["quantization"], path="quantization")
+    calibration = room.data.calibration_windows(quantizer.n_calibration)
+    float_onnx, onnx = folder / FLOAT_ONNX, folder / ONNX
+    if isinstance(quantizer, RetrainingQuantizer):
+        onnx = quantizer.retrain(room, float_onnx, calibration, onnx)
+    else:
+        onnx = quantizer.quantize(float_onnx, calibration, onnx)
+    if quantizer.scheme != "none":
+        _check(room, onnx, quantizer.max_drop)
+    bundle = write_bundle(
+        folder / BUNDLE,
+        name=name,
+        spec=room.data.spec,
+        scheme=quantizer.scheme,
+        checkpoint=folder / BEST,
+        config=folder / "config.yaml",
+        float_onnx=float_onnx,
+        onnx=onnx,
+        golden_windows=room.data.golden_windows(room.config["deploy"]["n_golden"]),
+    )
+    room.run.log_artefact(bundle.folder, BUNDLE)
+
+
+def _check(room: Room, onnx: Path, max_drop: float | None) -> None:
+    """Say what quantization costs on the validation split; the test split decides nothing."""
+    from ecgexp.quantization.evaluate import check_drop
+    from ecgexp.quantization.reference import run_onnx
+
+    val = room.data.split("val")
+    objective = room.objective()
+    before = objective.metrics(val.y, run_onnx(room.folder / FLOAT_ONNX, val.x))
+    logits = run_onnx(onnx, val.x)
+    after = objective.metrics(val.y, logits)
+    save_predictions(room, "val_quantized", val, logits)
+    drop = before["accuracy"] - after["accuracy"]
+    room.run.log_metrics(
+        {
+            "quantization/val_accuracy_drop": drop,
+            **{f"quantization/val_{name}": value for name, value in after.items()},
+        }
+    )
+    check_drop(drop, max_drop)
