@@ -15,7 +15,9 @@ from ecgexp.dataset.datamodule import EcgDataModule
 from ecgexp.dataset.folds import fold_of_group
 from ecgexp.dataset.header import Header, lead_position, read_header
 from ecgexp.dataset.records import Annotations, read_annotations, read_signal
+from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.source import Identity
+from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import SPLITS, Plan, Split
 from ecgexp.errors import ConfigError, DataError
 from ecgexp.preprocessing.chain import Chain
@@ -293,6 +295,8 @@ class AnnotatedDataModule(EcgDataModule):
         batch_size: int,
         eval_batch_size: int,
         n_workers: int,
+        sampling: Sampling,
+        judged_by: JudgedBy,
         chain: Chain,
         data_dir: Path | None,
         cache_dir: Path,
@@ -317,6 +321,8 @@ class AnnotatedDataModule(EcgDataModule):
             batch_size: Windows per training batch.
             eval_batch_size: Windows per validation and test batch.
             n_workers: Loader processes; 0 serves from this one.
+            sampling: Which training windows make an epoch.
+            judged_by: What has one answer in figures: each `window`, or a `record`.
             chain: The preprocessing.
             data_dir: Folder that holds `database`.
             cache_dir: Folder of all window caches.
@@ -347,5 +353,7 @@ class AnnotatedDataModule(EcgDataModule):
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             n_workers=n_workers,
+            sampling=sampling,
+            judged_by=judged_by,
             seed=seed,
         )

@@ -15,7 +15,9 @@ from ecgexp.dataset.folder import Recording, RecordingFolder
 from ecgexp.dataset.folds import Labelled, SplitProtocol
 from ecgexp.dataset.labels import LEFT_OUT
 from ecgexp.dataset.record_task import RecordTask
+from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.source import Identity
+from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import Fill, Plan, cover
 from ecgexp.errors import ConfigError, DataError
 from ecgexp.preprocessing.chain import Chain
@@ -233,6 +235,8 @@ class CollectionDataModule(EcgDataModule):
         batch_size: int,
         eval_batch_size: int,
         n_workers: int,
+        sampling: Sampling,
+        judged_by: JudgedBy,
         chain: Chain,
         data_dir: Path | None,
         cache_dir: Path,
@@ -258,6 +262,8 @@ class CollectionDataModule(EcgDataModule):
             batch_size: Windows per training batch.
             eval_batch_size: Windows per validation and test batch.
             n_workers: Loader processes; 0 serves from this one.
+            sampling: Which training windows make an epoch.
+            judged_by: What has one answer in figures: each `window`, or a `record`.
             chain: The preprocessing.
             data_dir: `paths.data`.
             cache_dir: Folder of all window caches.
@@ -286,6 +292,8 @@ class CollectionDataModule(EcgDataModule):
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             n_workers=n_workers,
+            sampling=sampling,
+            judged_by=judged_by,
             seed=seed,
         )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ecgexp.augmentation.steps import Augmentation
 from ecgexp.dataset import progress as show
+from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.source import CachedWindows, Source, fingerprint, prepare
 from ecgexp.dataset.splits import stratified_draw
+from ecgexp.dataset.units import JUDGED_BY, JudgedBy, mean_by_unit, one_row_each, units_of
 from ecgexp.dataset.windows import Split, WindowSet
 from ecgexp.errors import ConfigError
 from ecgexp.preprocessing.chain import Chain
@@ -26,7 +29,7 @@ Batch = tuple[torch.Tensor, torch.Tensor]
 class EcgDataModule(pl.LightningDataModule):
     """Windows of one source after one preprocessing chain, split by patient."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *,
         source: Source,
@@ -35,6 +38,8 @@ class EcgDataModule(pl.LightningDataModule):
         batch_size: int,
         eval_batch_size: int,
         n_workers: int,
+        sampling: Sampling,
+        judged_by: JudgedBy,
         seed: int,
     ) -> None:
         """Describe the data; nothing is read before `prepare`.
@@ -46,10 +51,13 @@ class EcgDataModule(pl.LightningDataModule):
             batch_size: Windows per training batch.
             eval_batch_size: Windows per validation and test batch.
             n_workers: Loader processes; 0 serves from this one.
+            sampling: Which training windows make an epoch.
+            judged_by: What has one answer in figures: each `window`, or a `record`, whose windows'
+                logits are averaged.
             seed: Seed of batches and draws.
 
         Raises:
-            ConfigError: A batch size or the number of workers makes no sense.
+            ConfigError: A batch size, the number of workers or `judged_by` makes no sense.
         """
         super().__init__()
         self.name = source.name
@@ -58,12 +66,18 @@ class EcgDataModule(pl.LightningDataModule):
                 f"dataset: batch_size={batch_size} and eval_batch_size={eval_batch_size} must be "
                 f"at least 1, n_workers={n_workers} at least 0"
             )
+        if judged_by not in JUDGED_BY:
+            raise ConfigError(
+                f"dataset.judged_by={judged_by!r}: choose one of {', '.join(JUDGED_BY)}"
+            )
         self._source = source
         self._chain = chain
         self._cache_dir = Path(cache_dir)
         self._batch_size = batch_size
         self._eval_batch_size = eval_batch_size
         self._n_workers = n_workers
+        self._sampling = sampling
+        self._judged_by: JudgedBy = judged_by
         self._seed = seed
         self._first_epoch = 0
         self._cached: CachedWindows | None = None
@@ -127,6 +141,26 @@ class EcgDataModule(pl.LightningDataModule):
             raise ConfigError(f"split {name!r}: choose one of {', '.join(sets)}")
         return sets[name]
 
+    def units(self, name: Split) -> NDArray[np.int64] | None:
+        """Return which answer each window of a split belongs to; None when each is its own."""
+        return units_of(self.split(name), self._judged_by)
+
+    def judge(
+        self, name: Split, logits: NDArray[np.float32]
+    ) -> tuple[WindowSet, NDArray[np.float32]]:
+        """Turn logits of a split's windows into what figures are made of.
+
+        Args:
+            name: The split.
+            logits: Outputs of a network (window, class).
+
+        Returns:
+            One row and the mean of the logits (unit, class) per window or record, as `judged_by`
+            says.
+        """
+        units = self.units(name)
+        return one_row_each(self.split(name), units), mean_by_unit(logits, units)
+
     def calibration_windows(self, n: int) -> NDArray[np.float32]:
         """Draw training windows (window, lead, sample), classes as even as they allow."""
         return _draw(self.split("train"), n, self._seed)
@@ -145,21 +179,29 @@ class EcgDataModule(pl.LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled batches; the order of epoch k is the same after a restart."""
-        n = len(self.split("train"))
-        batches = EpochBatches(n, self._batch_size, seed=self._seed)
+        train = self.split("train")
+        batches = EpochBatches(
+            self._sampling.size(train),
+            self._batch_size,
+            order=lambda epoch: self._sampling.order(
+                train, np.random.default_rng((self._seed, epoch))
+            ),
+        )
         # Workers fetch ahead: in a resumed fit even before Lightning sets the epoch.
         batches.set_epoch(self._first_epoch)
-        return self._loader("train", batches, self._augmentation)
+        return self._loader("train", batches)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the cache."""
-        n = len(self.split("val"))
-        return self._loader("val", EpochBatches(n, self._eval_batch_size, seed=None))
+        return self._loader("val", self._in_order("val"))
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Batches in the order of the cache."""
-        n = len(self.split("test"))
-        return self._loader("test", EpochBatches(n, self._eval_batch_size, seed=None))
+        return self._loader("test", self._in_order("test"))
+
+    def _in_order(self, split: Split) -> EpochBatches:
+        n = len(self.split(split))
+        return EpochBatches(n, self._eval_batch_size, order=lambda epoch: np.arange(n))
 
     def _windows(self) -> CachedWindows:
         self.prepare()
@@ -167,26 +209,36 @@ class EcgDataModule(pl.LightningDataModule):
             raise RuntimeError("prepare() left no windows")
         return self._cached
 
-    def _loader(
-        self, split: Split, batches: EpochBatches, augmentation: Augmentation | None = None
-    ) -> DataLoader[Batch]:
+    def _loader(self, split: Split, batches: EpochBatches) -> DataLoader[Batch]:
+        windows = self.split(split)
         return DataLoader(
-            GatheredWindows(self.split(split), self.spec.fs_hz, augmentation),
+            GatheredWindows(windows, self._change if split == "train" else None),
             sampler=batches,  # type: ignore[arg-type]  # yields whole batches of indices
             batch_size=None,
             num_workers=self._n_workers,
             persistent_workers=self._n_workers > 0,
         )
 
+    def _change(self, x: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Crop and augment a training batch; the same batch always comes out the same."""
+        batch = zlib.crc32(np.ascontiguousarray(index).data)
+        rng = np.random.default_rng((self._seed, batch, 1))  # not the augmentation's own draws
+        x = self._sampling.crop(x, self.spec.fs_hz, rng)
+        if self._augmentation is None:
+            return x
+        return self._augmentation.apply(x, self.spec.fs_hz, index=index)
+
+
+Change = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
+
 
 class GatheredWindows(Dataset[Batch]):
     """Gather all windows of a batch from the memory map at once, not one by one."""
 
-    def __init__(self, windows: WindowSet, fs_hz: float, augmentation: Augmentation | None) -> None:
+    def __init__(self, windows: WindowSet, change: Change | None) -> None:
         self._x = windows.x
         self._y = windows.y
-        self._fs_hz = fs_hz
-        self._augmentation = augmentation
+        self._change = change
 
     def __len__(self) -> int:
         return len(self._y)
@@ -194,21 +246,22 @@ class GatheredWindows(Dataset[Batch]):
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
         """Return (batch, lead, sample) float32 and classes (batch,) int64."""
         x = self._x[index]
-        if self._augmentation is not None:
-            x = self._augmentation.apply(x, self._fs_hz, index=index)
+        if self._change is not None:
+            x = self._change(x, index)
         return torch.from_numpy(x), torch.from_numpy(self._y[index])
 
 
 class EpochBatches(Sampler[NDArray[np.int64]]):
-    """Yield index arrays of near-equal size; shuffled from the seed and the epoch when seeded.
+    """Yield index arrays of near-equal size, in an order that each epoch has for itself.
 
     Near-equal: a last batch of one window would break batch normalisation.
     """
 
-    def __init__(self, n: int, batch_size: int, *, seed: int | None) -> None:
-        self._n = n
+    def __init__(
+        self, n: int, batch_size: int, *, order: Callable[[int], NDArray[np.int64]]
+    ) -> None:
         self._n_batches = -(-n // batch_size)
-        self._seed = seed
+        self._order = order
         self._epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -223,11 +276,7 @@ class EpochBatches(Sampler[NDArray[np.int64]]):
         # loader's iterator before Lightning sets the epoch.
         if self._n_batches == 0:
             return
-        if self._seed is None:
-            order = np.arange(self._n)
-        else:
-            order = np.random.default_rng((self._seed, self._epoch)).permutation(self._n)
-        yield from np.array_split(order, self._n_batches)
+        yield from np.array_split(self._order(self._epoch), self._n_batches)
 
 
 def _draw(windows: WindowSet, n: int, seed: int) -> NDArray[np.float32]:

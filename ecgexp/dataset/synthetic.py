@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgexp.dataset.datamodule import EcgDataModule
+from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.simulator import RATE_BPM, simulate
 from ecgexp.dataset.source import Identity
 from ecgexp.dataset.splits import split_by_fraction
+from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import Plan, tile
 from ecgexp.errors import ConfigError
 from ecgexp.preprocessing.chain import Chain
@@ -163,6 +165,8 @@ class SyntheticDataModule(EcgDataModule):
         batch_size: int,
         eval_batch_size: int,
         n_workers: int,
+        sampling: Sampling,
+        judged_by: JudgedBy,
         chain: Chain,
         data_dir: Path | None,
         cache_dir: Path,
@@ -186,6 +190,8 @@ class SyntheticDataModule(EcgDataModule):
             batch_size: Windows per training batch.
             eval_batch_size: Windows per validation and test batch.
             n_workers: Loader processes; 0 serves from this one.
+            sampling: Which training windows make an epoch.
+            judged_by: What has one answer in figures: each `window`, or a `record`.
             chain: The preprocessing.
             data_dir: Not used: nothing is read.
             cache_dir: Folder of all window caches.
@@ -211,5 +217,7 @@ class SyntheticDataModule(EcgDataModule):
             batch_size=batch_size,
             eval_batch_size=eval_batch_size,
             n_workers=n_workers,
+            sampling=sampling,
+            judged_by=judged_by,
             seed=seed,
         )

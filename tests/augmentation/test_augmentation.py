@@ -13,6 +13,7 @@ import pytest
 from ecgexp.augmentation.amplitude import gain, noise
 from ecgexp.augmentation.steps import Augmentation
 from ecgexp.augmentation.time import roll
+from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.synthetic import SyntheticDataModule
 from ecgexp.errors import ConfigError
 from ecgexp.preprocessing.chain import Chain
@@ -43,6 +44,8 @@ def synthetic(tmp_path: Path) -> Callable[[], SyntheticDataModule]:
             batch_size=8,
             eval_batch_size=16,
             n_workers=0,
+            sampling=Sampling(kind="every", draws=None, crop_s=None),
+            judged_by="window",
             chain=Chain(record=[], window=[]),
             data_dir=None,
             cache_dir=tmp_path,

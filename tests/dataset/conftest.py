@@ -20,6 +20,7 @@ from ecgexp.config.build import build
 from ecgexp.config.compose import compose
 from ecgexp.config.validate import validate
 from ecgexp.dataset.annotated import AnnotatedDataModule
+from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.synthetic import SyntheticDataModule
 from ecgexp.dataset.task import BeatTask
 from ecgexp.dataset.window_task import RhythmTask
@@ -174,6 +175,8 @@ def mitdb(
             "batch_size": 16,
             "eval_batch_size": 32,
             "n_workers": 0,
+            "sampling": Sampling(kind="every", draws=None, crop_s=None),
+            "judged_by": "window",
             "chain": chain,
             "data_dir": tmp_path / "data",
             "cache_dir": tmp_path / "cache",
@@ -208,6 +211,8 @@ def synthetic(tmp_path: Path, chain: Chain) -> Callable[..., SyntheticDataModule
             "batch_size": 16,
             "eval_batch_size": 32,
             "n_workers": 0,
+            "sampling": Sampling(kind="every", draws=None, crop_s=None),
+            "judged_by": "window",
             "chain": chain,
             "data_dir": None,
             "cache_dir": tmp_path / "cache",

@@ -1,0 +1,95 @@
+"""Which training windows make an epoch, in which order, and which part of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ecgexp.dataset.windows import WindowSet
+from ecgexp.errors import ConfigError
+
+Kind = Literal["every", "patient", "class"]
+_KINDS = ("every", "patient", "class")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How an epoch draws training windows; validation and test always see every window once.
+
+    Attributes:
+        kind: `every` window once; `patient`, so that one with many windows counts no more than
+            one with few; or `class`, so that rare classes are seen as often as common ones.
+        draws: Windows of each patient or class in an epoch, a group that has fewer giving some
+            twice; None for as many in all as there are windows.
+        crop_s: Length of the excerpt that training sees of each window, at a random place, in
+            seconds; None for the whole window. Only networks that take any length can do with it.
+    """
+
+    kind: Kind
+    draws: int | None
+    crop_s: float | None
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown kind, and draws that mean nothing.
+
+        Raises:
+            ConfigError: Names the key and the value.
+        """
+        if self.kind not in _KINDS:
+            raise ConfigError(
+                f"dataset.sampling.kind={self.kind!r}: choose one of {', '.join(_KINDS)}"
+            )
+        if self.draws is not None and (self.draws < 1 or self.kind == "every"):
+            raise ConfigError(
+                f"dataset.sampling.draws={self.draws!r}: use null, or at least 1 with "
+                "dataset.sampling.kind=patient or class"
+            )
+        if self.crop_s is not None and self.crop_s <= 0:
+            raise ConfigError(f"dataset.sampling.crop_s={self.crop_s:g} must be positive or null")
+
+    def size(self, windows: WindowSet) -> int:
+        """Return the number of windows in an epoch."""
+        if self.kind == "every":
+            return len(windows)
+        n_groups = len(np.unique(self._group(windows)))
+        return n_groups * self._per_group(len(windows), n_groups)
+
+    def order(self, windows: WindowSet, rng: np.random.Generator) -> NDArray[np.int64]:
+        """Draw the windows of one epoch, shuffled (draw,)."""
+        shuffled = rng.permutation(len(windows))
+        if self.kind == "every":
+            return shuffled
+        _, group, counts = np.unique(self._group(windows), return_inverse=True, return_counts=True)
+        by_group = shuffled[np.argsort(group[shuffled], kind="stable")]
+        begin = np.cumsum(counts) - counts
+        draw = np.arange(self._per_group(len(windows), len(counts)))
+        return rng.permutation(by_group[begin[:, None] + draw % counts[:, None]].ravel())
+
+    def crop(
+        self, x: NDArray[np.float32], fs_hz: float, rng: np.random.Generator
+    ) -> NDArray[np.float32]:
+        """Cut an excerpt out of each window (window, lead, sample) at a place of its own.
+
+        Raises:
+            ConfigError: The excerpt would be longer than the window.
+        """
+        if self.crop_s is None:
+            return x
+        n_samples, length = x.shape[-1], round(self.crop_s * fs_hz)
+        if not 0 < length <= n_samples:
+            raise ConfigError(
+                f"dataset.sampling.crop_s={self.crop_s:g}: {length} samples out of windows of "
+                f"{n_samples}; use null or at most {n_samples / fs_hz:g}"
+            )
+        first = rng.integers(0, n_samples - length + 1, len(x))
+        index = first[:, None] + np.arange(length)
+        return np.take_along_axis(x, index[:, None], axis=-1)
+
+    def _group(self, windows: WindowSet) -> NDArray[np.str_] | NDArray[np.int64]:
+        return windows.patient if self.kind == "patient" else windows.y
+
+    def _per_group(self, n_windows: int, n_groups: int) -> int:
+        return -(-n_windows // n_groups) if self.draws is None else self.draws
