@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ecgexp.cli.options import parser
 from ecgexp.config.compose import compose
 
@@ -9,8 +11,12 @@ TEXT = """List the FINISHED runs that meet a condition; the Pareto front is mark
 
   ecgexp select "test/f1_macro > 0.8 and deploy/corstone300_m55/instructions < 2e6"
   ecgexp select "f1 > 0.9 and latency < 5 ms" device=corstone300_m55 sort=instructions
+  ecgexp select "deployable = true" columns=[f1,int8_drop,flash] pareto=[f1,flash] format=csv
 
-Short names: f1, accuracy, instructions, cycles, latency (us, ms, s), flash, ram (KiB, MiB)."""
+Short names: f1, accuracy, val_f1, int8, int8_drop, instructions, cycles, latency (us, ms, s),
+flash, ram (KiB, MiB), golden, deployable, sweep; any metric, tag or parameter by its full name."""
+
+_OVERRIDE = re.compile(r"[+~]{0,2}[\w./@-]+=(?!=)")
 
 
 def main(argv: list[str]) -> int:
@@ -18,16 +24,16 @@ def main(argv: list[str]) -> int:
     made = parser("select", TEXT, groups=False)
     made.add_argument("condition", nargs="?", default="", help="filter; without it every run")
     arguments = made.parse_intermixed_args(argv)
-    words = [arguments.condition, *arguments.overrides]
-    condition = " ".join(word for word in words if _is_condition(word))
-    overrides = [word for word in words if word and not _is_condition(word)]
+    words = [word for word in (arguments.condition, *arguments.overrides) if word]
+    condition = " ".join(word for word in words if not _OVERRIDE.match(word))
+    overrides = [word for word in words if _OVERRIDE.match(word)]
     job = compose("select", overrides, arguments.conf)
-    from ecgexp.cli.tables import show_selection
-    from ecgexp.selection import run_list_url, select
+    from ecgexp.cli.run_tables import show_selection
+    from ecgexp.pipeline import open_store
+    from ecgexp.selection.choose import select
+    from ecgexp.selection.links import run_list_url
 
-    show_selection(select(job, condition), job.config, run_list_url(job, condition))
+    rows = select(job, condition)
+    number = open_store(job.config).known_experiment_id()
+    show_selection(rows, job.config, run_list_url(job, condition), number)
     return 0
-
-
-def _is_condition(word: str) -> bool:
-    return any(sign in word for sign in "<>! ") or "==" in word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,6 @@ from ecgexp.tracking import names
 if TYPE_CHECKING:
     from ecgexp.deploy.export.exporter import Exported
     from ecgexp.pipeline import Outcome
-    from ecgexp.selection import Row
     from ecgexp.types import DeployReport
 
 DEVICE_COLUMNS = ("instructions", "cycles_est", "flash_bytes", "ram_bytes", "golden_equal")
@@ -43,6 +43,8 @@ def number(value: float | None, name: str = "") -> str:
         return "–"
     if name.endswith("_bytes"):
         return f"{value / 1024:.1f} KiB"
+    if not math.isfinite(value):
+        return str(value)
     return f"{value:,.0f}" if value == int(value) and abs(value) >= 10 else f"{value:.4g}"
 
 
@@ -52,7 +54,7 @@ def show_outcomes(outcomes: Sequence[Outcome], config: dict[str, Any]) -> None:
         jobs = [_outcome_json(outcome) for outcome in outcomes]
         show_json(jobs[0] if len(jobs) == 1 else jobs)
         return
-    console = _console()
+    console = wide_console()
     target = str(config["target"]["name"])
     console.print(_one(outcomes[0], target) if len(outcomes) == 1 else _many(outcomes, target))
     for outcome in outcomes:
@@ -100,7 +102,7 @@ def _many(outcomes: Sequence[Outcome], target: str) -> Table:
     return table
 
 
-def _console() -> Console:
+def wide_console() -> Console:
     """Return a console as wide as the terminal, or wide enough for a table in a file."""
     console = Console()
     return console if console.is_terminal else Console(width=160)
@@ -138,7 +140,7 @@ def show_deploy(report: DeployReport, run_id: str, config: dict[str, Any]) -> No
     table.add_column("median per inference", justify="right")
     for key, value in sorted(metrics.items()):
         table.add_row(key, number(value, key))
-    console = _console()
+    console = wide_console()
     console.print(table)
     for reason in report.limit_violations:
         console.print(f"not deployable: {reason}", markup=False)
@@ -169,43 +171,10 @@ def show_export(exported: Exported, config: dict[str, Any]) -> None:
     table.add_column(justify="right")
     for key, value in exported.figures.items():
         table.add_row(key, number(value, key))
-    console = _console()
+    console = wide_console()
     console.print(table)
     for path in (exported.folder, exported.archive):
         console.print(str(path), markup=False, soft_wrap=True)
-
-
-def show_selection(rows: Sequence[Row], config: dict[str, Any], link: str) -> None:
-    """Print the selected runs with the Pareto front marked."""
-    columns = (
-        names.TEST_F1,
-        names.INT8_ACCURACY,
-        *[names.deploy_metric(config["device"], column) for column in DEVICE_COLUMNS],
-    )
-    if config["format"] == "json":
-        runs = [
-            {
-                "run_id": row.run.run_id,
-                "name": row.run.name,
-                "pareto": row.pareto,
-                "deployable": row.run.tags.get(names.DEPLOYABLE_TAG),
-                "metrics": row.run.metrics,
-            }
-            for row in rows
-        ]
-        show_json({"runs": runs, "link": link})
-        return
-    table = Table(title=f"{len(rows)} runs; * on the Pareto front", title_justify="left")
-    for column in ("", "run", *columns, "deployable"):
-        table.add_column(column.rpartition("/")[2].removesuffix("_bytes"), overflow="fold")
-    for row in rows:
-        figures = [number(row.run.metrics.get(column), column) for column in columns]
-        deployable = row.run.tags.get(names.DEPLOYABLE_TAG, "–")
-        mark = "*" if row.pareto else ""
-        table.add_row(mark, f"{row.run.name}\n{row.run.run_id}", *figures, deployable)
-    console = _console()
-    console.print(table)
-    console.print(f"In MLflow, while `ecgexp ui` runs: {link}", soft_wrap=True, markup=False)
 
 
 def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
@@ -222,7 +191,7 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
         figures = (len(split["records"]), len(split["patients"]), split["windows"])
         counts = split["classes"].values()
         table.add_row(name, *[f"{figure:,}" for figure in (*figures, *counts)])
-    console = _console()
+    console = wide_console()
     console.print(table)
     if summary["caveat"]:
         console.print(f"caveat: {summary['caveat']}", markup=False)

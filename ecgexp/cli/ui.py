@@ -16,7 +16,7 @@ def main(argv: list[str]) -> int:
     made.add_argument("--no-browser", action="store_true", help="only print the address")
     arguments = read(made, argv)
     job = compose("select", arguments.overrides, arguments.conf)
-    from ecgexp.selection import run_list_url
+    from ecgexp.selection.links import run_list_url
     from ecgexp.tracking.server import server_command, wait_until_up
 
     address = run_list_url(job)

@@ -43,8 +43,10 @@ def validate(job: Job) -> None:
 
 
 def _root_faults(config: dict[str, Any]) -> Iterator[str]:
-    if config.get("format") not in FORMATS:
-        yield f"format={config.get('format')!r}: use one of {', '.join(FORMATS)}"
+    # Only a table with columns to choose can be one of comma-separated values.
+    formats = (*FORMATS, "csv") if "columns" in config else FORMATS
+    if config.get("format") not in formats:
+        yield f"format={config.get('format')!r}: use one of {', '.join(formats)}"
     seed = config.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         yield f"seed={seed!r}: use a whole number >= 0"

@@ -13,10 +13,13 @@ GIT_SHA_TAG = "ecgexp.git_sha"
 GIT_DIRTY_TAG = "ecgexp.git_dirty"
 CAVEAT_TAG = "ecgexp.caveat"
 OVERRIDES_TAG = "ecgexp.overrides"
+# Only on runs that hold others: "sweep" or "study".
+KIND_TAG = "ecgexp.kind"
 
 TEST_F1 = "test/f1_macro"
 TEST_ACCURACY = "test/accuracy"
 INT8_ACCURACY = "quantization/int8_accuracy"
+INT8_DROP = "quantization/accuracy_drop"
 
 
 def deploy_metric(target: str, name: str) -> str:

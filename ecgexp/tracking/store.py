@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,33 +11,14 @@ from filelock import FileLock
 
 from ecgexp.errors import TrackingError
 from ecgexp.interrupt import uninterrupted
+from ecgexp.tracking import reader
+from ecgexp.tracking.found import Found
 from ecgexp.tracking.run import Run, is_run_id
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Found:
-    """One run as a search returns it.
-
-    Attributes:
-        run_id: 32 hexadecimal digits.
-        name: The run's name in the UI.
-        status: MLflow's status word.
-        metrics: Metric name to last value.
-        tags: Tag name to value.
-        params: Flattened configuration.
-    """
-
-    run_id: str
-    name: str
-    status: str
-    metrics: dict[str, float]
-    tags: dict[str, str]
-    params: dict[str, str]
 
 
 class Store:
@@ -51,15 +32,17 @@ class Store:
     def __init__(self, *, experiment: str, home: Path) -> None:
         self.home = home.expanduser().resolve()
         self.experiment = experiment
-        self.uri = f"sqlite:///{self.home / 'mlflow.db'}"
+        self.database = self.home / "mlflow.db"
+        self.uri = f"sqlite:///{self.database}"
         self.artifact_root = self.home / "artifacts"
 
     def open(self) -> MlflowClient:
         """Return a client on the database, created and migrated by one process at a time.
 
         Raises:
-            TrackingError: The folder or the database cannot be used.
+            TrackingError: The folder or the database cannot be used, or a newer MLflow wrote it.
         """
+        reader.check_not_newer(self.database)
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
@@ -151,6 +134,43 @@ class Store:
             )
             for row in rows
         ]
+
+    def runs(self, params: Collection[str] | None = ()) -> list[Found]:
+        """Return every run of the experiment that is not deleted, newest first, fast.
+
+        MLflow is imported only where its store has to be migrated first.
+
+        Args:
+            params: Names of the parameters to read; None for all of them.
+
+        Raises:
+            TrackingError: The database cannot be read, or a newer MLflow wrote it.
+        """
+        if not self._is_readable():
+            return []
+        return reader.read_runs(self.database, self.experiment, params=params)
+
+    def known_experiment_id(self) -> str | None:
+        """Return the id of the experiment, or None as long as it has none; fast like `runs`."""
+        if not self._is_readable():
+            return None
+        return reader.experiment_id(self.database, self.experiment)
+
+    def _is_readable(self) -> bool:
+        if not self.database.is_file():
+            return False
+        if not reader.check_not_newer(self.database):
+            self.open()
+        return True
+
+    def tag_experiment(self, tags: dict[str, str]) -> str:
+        """Set tags of the experiment itself and return its id."""
+        client = self.open()
+        number = self.experiment_id(client)
+        with uninterrupted():
+            for key, value in tags.items():
+                client.set_experiment_tag(number, key, value)
+        return number
 
     def _folder(self, run: Any) -> Path:
         return self.home / "runs" / str(run.info.run_id)

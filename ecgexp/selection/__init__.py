@@ -1,0 +1,1 @@
+"""Choose among runs: conditions, Pareto front, comparison, promotion."""

@@ -1,0 +1,44 @@
+"""Addresses of MLflow's pages on `ecgexp ui` that work as deep links (MLflow 3.17)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
+
+from ecgexp.config.compose import Job
+from ecgexp.pipeline import open_store
+from ecgexp.selection.condition import mlflow_filters, read_condition
+from ecgexp.selection.figures import full_name, is_cost
+
+
+def base_url(config: dict[str, Any]) -> str:
+    """Return the address that `ecgexp ui` serves."""
+    return f"http://{config['host']}:{config['port']}"
+
+
+def run_list_url(job: Job, condition: str = "") -> str:
+    """Return the address of the run list, with the condition as its filter where MLflow can."""
+    config = job.config
+    number = open_store(config).known_experiment_id()
+    if number is None:
+        return base_url(config)
+    url = f"{base_url(config)}/#/experiments/{number}/runs"
+    filters = mlflow_filters(read_condition(condition, str(config["device"])))
+    if not condition or len(filters) > 1:
+        return url
+    sort = full_name(str(config["sort"]), str(config["device"]))
+    order = f"orderByKey={quote(f'metrics.`{sort}`')}&orderByAsc={str(is_cost(sort)).lower()}"
+    return f"{url}?searchFilter={quote(filters[0])}" + (f"&{order}" if "/" in sort else "")
+
+
+def run_url(config: dict[str, Any], experiment_id: str, run_id: str) -> str:
+    """Return the address of one run's page."""
+    return f"{base_url(config)}/#/experiments/{experiment_id}/runs/{run_id}"
+
+
+def compare_url(config: dict[str, Any], experiment_id: str, run_ids: Sequence[str]) -> str:
+    """Return the address of MLflow's comparison of runs: parallel coordinates, scatter, tables."""
+    runs, experiments = quote(json.dumps(list(run_ids))), quote(json.dumps([experiment_id]))
+    return f"{base_url(config)}/#/compare-runs?runs={runs}&experiments={experiments}"
