@@ -16,6 +16,7 @@ from ecgexp.deploy import measure, tune
 from ecgexp.deploy.kernels import Kernel, QParams, conv1d
 from ecgexp.deploy.kernels.conv_schedule import choose, schedules
 from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 from ecgexp.deploy.measure import Candidate, Cost
 from ecgexp.deploy.preflight import require_measurable
 from ecgexp.deploy.program import Program, ProgramBuilder
@@ -47,20 +48,22 @@ def _conv(shape: tuple[int, ...]) -> Kernel:
     rng = np.random.default_rng(3)
     return conv1d.build(
         isa="mve",
-        length=length,
-        c_in=c_in,
-        c_out=c_out,
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        pads=(reach // 2, reach - reach // 2),
-        groups=groups,
-        weight=rng.integers(-127, 128, (c_out, c_in // groups, kernel)).astype(np.int8),
-        bias=None,
-        x=QParams(0.1, 3),
-        w_scale=np.full(c_out, 0.01, np.float32),
-        y=QParams(0.2, 5),
-        clamp=None,
+        shape=ConvShape(
+            length=length,
+            c_in=c_in,
+            c_out=c_out,
+            kernel=kernel,
+            stride=stride,
+            dilation=dilation,
+            pads=(reach // 2, reach - reach // 2),
+            groups=groups,
+        ),
+        weights=Weights(
+            weight=rng.integers(-127, 128, (c_out, c_in // groups, kernel)).astype(np.int8),
+            x=QParams(0.1, 3),
+            w_scale=np.full(c_out, 0.01, np.float32),
+            y=QParams(0.2, 5),
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""Dense and grouped one-dimensional convolution, time-major."""
+"""Dense and grouped convolution over samples or over rows of samples, time-major."""
 
 from __future__ import annotations
 
@@ -28,156 +28,55 @@ from ecgexp.deploy.kernels.ir import (
     prim_func,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams, check_isa
-from ecgexp.deploy.kernels.requant import (
-    folded_bias,
-    int8_limits,
-    multiplier,
-    requantize_scalar,
-)
+from ecgexp.deploy.kernels.kernel import Isa, Kernel, check_isa
+from ecgexp.deploy.kernels.requant import requantize_scalar
+from ecgexp.deploy.kernels.weights import Integers, Weights, require_shape
 from ecgexp.deploy.kernels.window import Window
-from ecgexp.errors import BuildError
 
 Array = np.ndarray[Any, Any]
 
 
-def build(  # noqa: PLR0913
-    *,
-    isa: Isa,
-    length: int,
-    c_in: int,
-    c_out: int,
-    kernel: int,
-    stride: int,
-    dilation: int,
-    pads: tuple[int, int],
-    groups: int,
-    weight: Array,
-    bias: Array | None,
-    x: QParams | None,
-    w_scale: Array | None,
-    y: QParams | None,
-    clamp: Clamp | None,
-) -> Kernel:
-    """Build a convolution over a (length, c_in) buffer into a (length_out, c_out) buffer.
+def build(*, isa: Isa, shape: ConvShape, weights: Weights) -> Kernel:
+    """Build a convolution of one or two dimensions.
 
     Args:
         isa: Instruction set to write for.
-        length: Input samples.
-        c_in: Input channels.
-        c_out: Output channels.
-        kernel: Taps.
-        stride: Samples between outputs.
-        dilation: Samples between taps.
-        pads: Padding on the left and right, in samples; the padded value is real 0.
-        groups: Channel groups; `groups == c_in == c_out` is a depthwise convolution.
-        weight: (c_out, c_in / groups, kernel), int8 or float32.
-        bias: (c_out,), int32 or float32, or None.
-        x: Quantization of the input; None for float32.
-        w_scale: (c_out,) float32 weight scales; None for float32.
-        y: Quantization of the output; None for float32.
-        clamp: Fused activation range, in int8 units or real numbers.
-
-    Raises:
-        BuildError: The shapes do not fit together or an int32 sum can overflow.
-    """
-    shape = ConvShape(
-        length=length,
-        c_in=c_in,
-        c_out=c_out,
-        kernel=kernel,
-        stride=stride,
-        dilation=dilation,
-        pads=pads,
-        groups=groups,
-    )
-    return build_shape(
-        isa=isa, shape=shape, weight=weight, bias=bias, x=x, w_scale=w_scale, y=y, clamp=clamp
-    )
-
-
-def build_shape(
-    *,
-    isa: Isa,
-    shape: ConvShape,
-    weight: Array,
-    bias: Array | None,
-    x: QParams | None,
-    w_scale: Array | None,
-    y: QParams | None,
-    clamp: Clamp | None,
-) -> Kernel:
-    """Build a convolution of one or two dimensions; arguments as for `build`.
-
-    The weights are (c_out, c_in / groups, taps), the taps of a window row by row.
+        shape: Geometry; `groups == c_in == c_out` is a depthwise convolution. The padded value is
+            real 0.
+        weights: (c_out, c_in / groups, ...taps) and the rest.
 
     Raises:
         BuildError: The weights have another shape or an int32 sum can overflow.
     """
     check_isa(isa)
-    expected = (shape.c_out, shape.group_in, shape.taps)
-    if weight.shape != expected:
-        raise BuildError(f"convolution weight is {weight.shape}, expected {expected}")
+    shape = shape.flattened()
+    require_shape(weights, (shape.c_out, shape.group_in, shape.taps))
     if shape.groups == shape.c_in == shape.c_out and shape.c_in > 1:
-        return depthwise_conv1d.build(
-            isa=isa,
-            shape=shape,
-            weight=weight,
-            bias=bias,
-            x=x,
-            w_scale=w_scale,
-            y=y,
-            clamp=clamp,
-        )
-    if x is None or y is None or w_scale is None:
-        return _float_kernel(isa, shape, weight, bias, clamp)
+        return depthwise_conv1d.build(isa=isa, shape=shape, weights=weights)
+    layer = weights.integers()
+    if layer is None:
+        return _float_kernel(isa, shape, weights)
     if isa == "dsp" and conv1d_dsp.fits(shape):
-        sums = (folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
-        return conv1d_dsp.build(shape, weight, *sums, x=x, y=y, limits=int8_limits(clamp))
-    return _int8_kernel(isa, shape, weight, bias, x=x, w_scale=w_scale, y=y, clamp=clamp)
+        return conv1d_dsp.build(shape, layer)
+    return _int8_kernel(isa, shape, layer)
 
 
-def _int8_kernel(
-    isa: Isa,
-    shape: ConvShape,
-    weight: Array,
-    bias: Array | None,
-    *,
-    x: QParams,
-    w_scale: Array,
-    y: QParams,
-    clamp: Clamp | None,
-) -> Kernel:
-    """Plain loops; weights lie as (c_out, tap, c_in / groups)."""
-    constants = (
-        np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(-1),
-        folded_bias(weight, bias, x.zero_point),
-        multiplier(x, w_scale, y),
-    )
-    limits = int8_limits(clamp)
+def _int8_kernel(isa: Isa, shape: ConvShape, layer: Integers) -> Kernel:
     pooled: Callable[[Window], Kernel | None]
     if isa == "mve":
-        arguments = (shape, weight, constants[1], constants[2])
         build_conv = conv1d_mve.build if shape.is_flat else conv2d_mve.build
-        kernel = build_conv(*arguments, x=x, y=y, limits=limits)
-        pooled = partial(conv1d_pooled_mve.build, *arguments, x=x, y=y, limits=limits)
+        kernel = build_conv(shape, layer)
+        pooled = partial(conv1d_pooled_mve.build, shape, layer)
     else:
-        kernel = _loops(shape, constants, x, y, limits)
-        pooled = partial(_pooled_loops, shape, constants, x, y, limits)
-    # A step below zero would turn maxima into minima.
-    poolable = shape.is_flat and bool(np.all(constants[2] >= 0))
-    return replace(kernel, pooled=pooled) if poolable else kernel
+        kernel = _loops(shape, layer)
+        pooled = partial(_pooled_loops, shape, layer)
+    return replace(kernel, pooled=pooled) if shape.is_flat and layer.is_monotone else kernel
 
 
-def _loops(
-    shape: ConvShape,
-    constants: tuple[Array, ...],
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-    window: Window | None = None,
-) -> Kernel:
+def _loops(shape: ConvShape, layer: Integers, window: Window | None = None) -> Kernel:
     """Plain loops, with the max pooling that follows or without one."""
+    weight = np.ascontiguousarray(layer.weight.transpose(0, 2, 1)).reshape(-1)
+    constants = (weight, layer.bias, layer.scale)
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
@@ -185,7 +84,7 @@ def _loops(
         def accumulate(p: Any, c: Any) -> None:
             store(acc, 0, biases[c])
             with T.grid(shape.taps, shape.group_in) as (k, i):
-                value = _padded_load(shape, data, p, c, k, i, T.int8(x.zero_point))
+                value = _padded_load(shape, data, p, c, k, i, T.int8(layer.x.zero_point))
                 tap = weights[(c * shape.taps + k) * shape.group_in + i]
                 store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
 
@@ -198,37 +97,29 @@ def _loops(
                 accumulate(p, c)
             else:
                 total = window.maximum(p, lambda position: accumulate(position, c), acc)
-            store(out, p * shape.c_out + c, requantize_scalar(total[0], scales[c], y, limits))
+            value = requantize_scalar(total[0], scales[c], layer.y, layer.limits)
+            store(out, p * shape.c_out + c, value)
 
     name = f"{shape.kind}_int8_{shape.label}" + ("" if window is None else f"_max{window.kernel}")
     length = shape.positions if window is None else window.length_out
     return Kernel(name, _func(name, shape, "int8", constants, body, length), constants, shape.macs)
 
 
-def _pooled_loops(
-    shape: ConvShape,
-    constants: tuple[Array, ...],
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-    window: Window,
-) -> Kernel | None:
+def _pooled_loops(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
     """Plain loops with a max pooling; None where its windows overlap."""
     if window.stride < window.kernel:
         return None
-    return _loops(shape, constants, x, y, limits, window)
+    return _loops(shape, layer, window)
 
 
-def _float_kernel(
-    isa: Isa, shape: ConvShape, weight: Array, bias: Array | None, clamp: Clamp | None
-) -> Kernel:
+def _float_kernel(isa: Isa, shape: ConvShape, layer: Weights) -> Kernel:
     """Plain loops; weights lie as (c_out, tap, c_in / groups)."""
-    biases = np.zeros(shape.c_out, np.float32) if bias is None else bias.astype(np.float32)
+    weight = layer.weight.reshape(shape.c_out, shape.group_in, shape.taps)
     if isa == "mve":
-        return conv1d_float_mve.build(shape, weight, biases, clamp)
+        return conv1d_float_mve.build(shape, weight, layer.float_bias, layer.clamp)
     constants = (
         np.ascontiguousarray(weight.transpose(0, 2, 1), np.float32).reshape(-1),
-        biases,
+        layer.float_bias,
     )
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
@@ -239,7 +130,7 @@ def _float_kernel(
                 value = _padded_load(shape, data, p, c, k, i, f32(0.0))
                 tap = weights[(c * shape.taps + k) * shape.group_in + i]
                 store(acc, 0, acc[0] + value * tap)
-            store(out, p * shape.c_out + c, clamp_float(acc[0], clamp))
+            store(out, p * shape.c_out + c, clamp_float(acc[0], layer.clamp))
 
     name = f"{shape.kind}_float32_{shape.label}"
     return Kernel(name, _func(name, shape, "float32", constants, body), constants, shape.macs)

@@ -27,7 +27,8 @@ from ecgexp.deploy.kernels.ir import (
     prim_func,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.weights import Integers
 
 Array = np.ndarray[Any, Any]
 _PAIR = 2
@@ -137,32 +138,13 @@ def _limit(slices: int, kernel: int) -> int:
     return _UNROLLED_WORDS if slices * kernel <= _UNROLLED_WORDS else _LOOP_WORDS
 
 
-def build(
-    shape: ConvShape,
-    weight: Array,
-    bias: Array,
-    scale: Array,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel:
-    """Build the kernel.
-
-    Args:
-        shape: Geometry.
-        weight: (c_out, c_in / groups, kernel) int8.
-        bias: (c_out,) int32 with the input's zero point folded in.
-        scale: (c_out,) float32 requantization multipliers.
-        x: Quantization of the input.
-        y: Quantization of the output.
-        limits: Smallest and largest output.
-    """
+def build(shape: ConvShape, layer: Integers) -> Kernel:
+    """Build the kernel; for the geometry `fits` holds."""
     plan = WordPlan.of(shape, _Runs.of(shape))
-    pairs = _pairs(shape, plan, weight)
+    pairs = _pairs(shape, plan, layer.weight)
     shared = _can_share(pairs)
-    constants = (_pack(pairs, shared=shared), bias, scale)
-    loops = _Loops(shape, plan, shared, x, y, limits)
+    constants = (_pack(pairs, shared=shared), layer.bias, layer.scale)
+    loops = _Loops(shape, plan, shared, layer)
     parameters = [
         Parameter("data", shape.length * shape.c_in, "int8"),
         *constant_parameters(constants),
@@ -204,17 +186,8 @@ def _pack(pairs: Array, *, shared: bool) -> Array:
 class _Loops:
     """Emits the loops of one convolution."""
 
-    def __init__(
-        self,
-        shape: ConvShape,
-        plan: WordPlan,
-        shared: bool,
-        x: QParams,
-        y: QParams,
-        limits: tuple[int, int],
-    ) -> None:
-        self.shape, self.plan, self.shared = shape, plan, shared
-        self.x, self.y, self.limits = x, y, limits
+    def __init__(self, shape: ConvShape, plan: WordPlan, shared: bool, layer: Integers) -> None:
+        self.shape, self.plan, self.shared, self.layer = shape, plan, shared, layer
         self.runs = _Runs.of(shape)
         self.group_pairs = -(-shape.group_out // _PAIR)
         self.first, self.last = self._interior()
@@ -283,7 +256,8 @@ class _Loops:
                 sums = (high + self.biases[channel]) - low
                 high = (sums >> i32(8)) + self.biases[channel + 1]
             for n, value in enumerate((low, high)[:width]):
-                result = dsp.requantize(value, self.scales[channel + n], self.y, self.limits)
+                y, limits = self.layer.y, self.layer.limits
+                result = dsp.requantize(value, self.scales[channel + n], y, limits)
                 store(self.out, p * shape.c_out + channel + n, result)
 
     def _accumulate(
@@ -336,7 +310,8 @@ class _Loops:
         """Load a word whose bytes before or after the input read as the zero point."""
         shape = self.shape
         size = shape.length * shape.c_in
-        filling = i32(int(np.full(dsp.WORD, self.x.zero_point, np.int8).view(np.int32)[0]))
+        zero_points = np.full(dsp.WORD, self.layer.x.zero_point, np.int8)
+        filling = i32(int(zero_points.view(np.int32)[0]))
         whole = T.And(at >= 0, at <= i32(size - dsp.WORD))
         touched = T.And(at > -dsp.WORD, at < size)
         if self.runs.number > 1:
@@ -350,7 +325,7 @@ class _Loops:
 
     def _border_bytes(self, at: Any, size: int) -> Any:
         """Load a word byte by byte."""
-        zero_point = T.int8(self.x.zero_point)
+        zero_point = T.int8(self.layer.x.zero_point)
         word = i32(0)
         for i in range(dsp.WORD):
             here = T.And(at + i >= 0, at + i < size)

@@ -34,7 +34,8 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams, Variants
+from ecgexp.deploy.kernels.kernel import Kernel, Variants
+from ecgexp.deploy.kernels.weights import Integers
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 4
@@ -46,52 +47,42 @@ _KEPT_CHUNKS = 4
 
 def build(
     shape: ConvShape,
-    weight: Array,
-    bias: Array,
-    scale: Array,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
+    layer: Integers,
     schedule: Schedule | None = None,
+    *,
+    tile: Callable[[ConvShape, Integers, Schedule], Tile] | None = None,
 ) -> Kernel:
     """Build the kernel.
 
     Args:
         shape: Geometry.
-        weight: (c_out, c_in / groups, tap) int8.
-        bias: (c_out,) int32 with the input's zero point folded in.
-        scale: (c_out,) float32 requantization multipliers.
-        x: Quantization of the input.
-        y: Quantization of the output.
-        limits: Smallest and largest output value.
+        layer: Weights and the rest.
         schedule: How to compute; None leaves it to the cost rule.
+        tile: What emits the loops; None for those over one row.
     """
     chosen = schedule or choose(shape)
-    constants = pack(shape, weight, bias, scale, chosen)
-    tile = Tile(shape, x, y, limits, chosen)
+    constants = pack(shape, layer, chosen)
+    emitter = (tile or Tile)(shape, layer, chosen)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
         Parameter("out", shape.positions * shape.c_out, "int8"),
     ]
     name = f"{shape.kind}_int8_{shape.label}"
-    again = partial(build, shape, weight, bias, scale, x=x, y=y, limits=limits)
+    again = partial(build, shape, layer, tile=tile)
     variants = Variants(
-        layer=name if limits == (-128, 127) else f"{name}_clamped",
+        layer=f"{name}{layer.suffix}",
         chosen=chosen.name,
-        build={each.name: partial(again, schedule=each) for each in schedules(shape)},
+        build={each.name: partial(again, each) for each in schedules(shape)},
     )
-    func = prim_func(name, parameters, tile.body)
+    func = prim_func(name, parameters, emitter.body)
     return Kernel(name, func, constants, shape.macs, variants=variants)
 
 
-def pack(
-    shape: ConvShape, weight: Array, bias: Array, scale: Array, schedule: Schedule | None = None
-) -> tuple[Array, ...]:
-    """Lay out the constants of a kernel; arguments as for `build`."""
-    weights = _pack_weights(shape, weight, schedule or choose(shape))
-    return weights, _per_block(shape, bias), _per_block(shape, scale)
+def pack(shape: ConvShape, layer: Integers, schedule: Schedule) -> tuple[Array, ...]:
+    """Lay out the constants of a kernel."""
+    weights = _pack_weights(shape, layer.weight, schedule)
+    return weights, _per_block(shape, layer.bias), _per_block(shape, layer.scale)
 
 
 def _blocks(shape: ConvShape) -> int:
@@ -130,16 +121,8 @@ def _pack_weights(shape: ConvShape, weight: Array, schedule: Schedule) -> Array:
 class Tile:
     """Emits the loops of one convolution."""
 
-    def __init__(
-        self,
-        shape: ConvShape,
-        x: QParams,
-        y: QParams,
-        limits: tuple[int, int],
-        schedule: Schedule | None = None,
-    ) -> None:
-        self.schedule = schedule or choose(shape)
-        self.shape, self.x, self.y, self.limits = shape, x, y, limits
+    def __init__(self, shape: ConvShape, layer: Integers, schedule: Schedule) -> None:
+        self.shape, self.layer, self.schedule = shape, layer, schedule
         self.runs = runs_of(shape)
         self.plan = ChunkPlan.of(shape, self.schedule.order)
         self.advance = shape.stride * shape.c_in
@@ -251,7 +234,7 @@ class Tile:
             slot = pair * 2 + n
             sums = lanes[ramp(0, 4)] + helium.splat(self.biases[slot], 4)
             scaled = T.Cast("float32x4", sums) * helium.splat(self.scales[slot], 4)
-            values = helium.quantize_words(scaled, self.y, self.limits)
+            values = helium.quantize_words(scaled, self.layer.y, self.layer.limits)
             at = self.row_out + positions[0] * shape.c_out + group * shape.group_out + channel + n
             helium.scatter_words(self.out, at, shape.c_out, values)
 
@@ -277,7 +260,7 @@ class Tile:
         place = (group * _blocks(shape) + block) * _BLOCK
         scale = self.scales[ramp(place, _BLOCK)]
         sums = sums + self.biases[ramp(place, _BLOCK)]
-        values = helium.requantize(sums, scale, self.y, self.limits)
+        values = helium.requantize(sums, scale, self.layer.y, self.layer.limits)
         at = self.row_out + p * shape.c_out + group * shape.group_out + block * _BLOCK
         helium.store_lanes(self.out, at, values, width)
 
@@ -358,7 +341,7 @@ class Tile:
         whole = (index + 1) * _LANES <= runs.size
         if runs.count == 1 and self.plan.loops == 1 and whole and not any(shape.pads):
             return self.data[ramp(at, _LANES)]
-        zero_point = helium.splat(T.int8(self.x.zero_point), _LANES)
+        zero_point = helium.splat(T.int8(self.layer.x.zero_point), _LANES)
         chunk = loop * self.plan.weight_step + i32(index)
         if runs.per_row == 1:
             begin, row_inside = chunk * _LANES, None

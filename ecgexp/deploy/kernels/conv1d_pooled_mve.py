@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ecgexp.deploy.kernels import conv1d_mve, helium
+from ecgexp.deploy.kernels.conv_schedule import Schedule, choose
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -22,37 +21,28 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.weights import Integers
 from ecgexp.deploy.kernels.window import LOWEST, Window
 
-Array = np.ndarray[Any, Any]
 _LANES = 4
 _TOGETHER = 2
 _UNROLLED_TAPS = 4
 _UNROLLED_CHUNKS = 1
 
 
-def build(
-    shape: ConvShape,
-    weight: Array,
-    bias: Array,
-    scale: Array,
-    window: Window,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel | None:
+def build(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
     """Build the kernel, or return None where the two operators are better left apart.
 
     Arguments as for `conv1d_mve.build`, and the windows of the pooling. Apart stay windows that
     overlap, which would compute sums twice, and convolutions in 4 x 2 tiles, which share more loads
     than pooling saves: measured, joining them in 2 x 4 tiles takes 4 to 29 % more instructions.
     """
-    tile = _PooledTile(shape, x, y, limits, window)
+    schedule = choose(shape)
+    tile = _PooledTile(shape, layer, schedule, window)
     if window.stride < window.kernel or tile.columns_pay(tile.last - tile.first):
         return None
-    constants = conv1d_mve.pack(shape, weight, bias, scale)
+    constants = conv1d_mve.pack(shape, layer, schedule)
     parameters = [
         Parameter("data", shape.length * shape.c_in, "int8"),
         *constant_parameters(constants),
@@ -66,14 +56,9 @@ class _PooledTile(conv1d_mve.Tile):
     """Emits the loops of one convolution and pooling; positions of the result are windows."""
 
     def __init__(
-        self,
-        shape: ConvShape,
-        x: QParams,
-        y: QParams,
-        limits: tuple[int, int],
-        window: Window,
+        self, shape: ConvShape, layer: Integers, schedule: Schedule, window: Window
     ) -> None:
-        super().__init__(shape, x, y, limits)
+        super().__init__(shape, layer, schedule)
         self.window = window
 
     def body(self, data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:

@@ -10,60 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ecgexp.deploy.kernels import conv1d_mve
+from ecgexp.deploy.kernels.conv_schedule import Schedule
 from ecgexp.deploy.kernels.conv_shape import ConvShape
-from ecgexp.deploy.kernels.ir import (
-    Parameter,
-    T,
-    constant_parameters,
-    i32,
-    prim_func,
-)
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.ir import T, i32
+from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.weights import Integers
 
-Array = np.ndarray[Any, Any]
 _LANES = 16
 
 
-def build(
-    shape: ConvShape,
-    weight: Array,
-    bias: Array,
-    scale: Array,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel:
-    """Build the kernel.
-
-    Args:
-        shape: Geometry.
-        weight: (c_out, c_in / groups, tap) int8, the taps of a window row by row.
-        bias: (c_out,) int32 with the input's zero point folded in.
-        scale: (c_out,) float32 requantization multipliers.
-        x: Quantization of the input.
-        y: Quantization of the output.
-        limits: Smallest and largest output value.
-    """
-    constants = conv1d_mve.pack(shape, weight, bias, scale)
-    tile = _RowTile(shape, x, y, limits)
-    parameters = [
-        Parameter("data", shape.size, "int8"),
-        *constant_parameters(constants),
-        Parameter("out", shape.positions * shape.c_out, "int8"),
-    ]
-    name = f"{shape.kind}_int8_{shape.label}"
-    return Kernel(name, prim_func(name, parameters, tile.body), constants, shape.macs)
+def build(shape: ConvShape, layer: Integers, schedule: Schedule | None = None) -> Kernel:
+    """Build the kernel; arguments as for `conv1d_mve.build`."""
+    return conv1d_mve.build(shape, layer, schedule, tile=_RowTile)
 
 
 class _RowTile(conv1d_mve.Tile):
     """Emits the loops of one convolution, row by row."""
 
-    def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
-        super().__init__(shape, x, y, limits)
+    def __init__(self, shape: ConvShape, layer: Integers, schedule: Schedule) -> None:
+        super().__init__(shape, layer, schedule)
         self.has_border = (self.last - self.first) * self._rows_inside < shape.positions
         self.row: Any = None
 

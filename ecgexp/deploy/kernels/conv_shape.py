@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
@@ -89,6 +89,12 @@ class ConvShape(Axis):
     def is_flat(self) -> bool:
         """Whether there is but one row."""
         return self.rows == ONE_ROW
+
+    def flattened(self) -> ConvShape:
+        """Return one row in place of many where no window looks beyond one sample."""
+        if any(a.kernel * a.stride > 1 or any(a.pads) for a in (self, self.rows)):
+            return self
+        return replace(self, length=self.rows.length * self.length, rows=ONE_ROW)
 
     @property
     def size(self) -> int:

@@ -18,89 +18,46 @@ from ecgexp.deploy.kernels.ir import (
     prim_func,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams, check_isa
-from ecgexp.deploy.kernels.requant import (
-    folded_bias,
-    int8_limits,
-    multiplier,
-    requantize_scalar,
-)
-from ecgexp.errors import BuildError
+from ecgexp.deploy.kernels.kernel import Isa, Kernel, check_isa
+from ecgexp.deploy.kernels.requant import requantize_scalar
+from ecgexp.deploy.kernels.weights import Weights
 
 Array = np.ndarray[Any, Any]
 
 
-def build(  # noqa: PLR0913
-    *,
-    isa: Isa,
-    n_in: int,
-    n_out: int,
-    weight: Array,
-    bias: Array | None,
-    x: QParams | None,
-    w_scale: Array | None,
-    y: QParams | None,
-    clamp: Clamp | None,
-) -> Kernel:
+def build(*, isa: Isa, weights: Weights) -> Kernel:
     """Build y = W x + b.
 
     Args:
         isa: Instruction set to write for.
-        n_in: Inputs.
-        n_out: Outputs.
-        weight: (n_out, n_in), int8 or float32.
-        bias: (n_out,), int32 or float32, or None.
-        x: Quantization of the input; None for float32.
-        w_scale: (n_out,) float32 weight scales; None for float32.
-        y: Quantization of the output; None for float32.
-        clamp: Fused activation range, in int8 units or real numbers.
+        weights: (n_out, n_in) and the rest.
 
     Raises:
-        BuildError: The shapes do not fit together or an int32 sum can overflow.
+        BuildError: An int32 sum can overflow.
     """
     check_isa(isa)
-    if weight.shape != (n_out, n_in):
-        raise BuildError(f"dense weight is {weight.shape}, expected {(n_out, n_in)}")
-    if x is None or y is None or w_scale is None:
-        return _float_kernel(isa, n_in, n_out, weight, bias, clamp)
-    constants = (
-        np.ascontiguousarray(weight).reshape(-1),
-        folded_bias(weight, bias, x.zero_point),
-        multiplier(x, w_scale, y),
-    )
-    limits = int8_limits(clamp)
+    n_out, n_in = weights.weight.shape
+    layer = replace(weights, weight=weights.weight[:, :, None]).integers()
+    if layer is None:
+        return _float_kernel(isa, n_in, n_out, weights)
     if isa != "generic":
-        return _as_convolution(isa, n_in, n_out, weight, constants[1:], x=x, y=y, limits=limits)
+        # A dense layer is a convolution of one position and one tap.
+        build_conv = conv1d_mve.build if isa == "mve" else conv1d_dsp.build
+        kernel = build_conv(_shape(n_in, n_out), layer)
+        return replace(kernel, name=f"dense_int8_i{n_in}o{n_out}")
+    constants = (np.ascontiguousarray(layer.weight).reshape(-1), layer.bias, layer.scale)
+    y, limits = layer.y, layer.limits
 
-    def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
+    def body(data: Any, taps: Any, biases: Any, scales: Any, out: Any) -> None:
         acc = local(1, "int32")
         with T.serial(n_out) as o:
             store(acc, 0, biases[o])
             with T.serial(n_in) as i:
-                product = T.Cast("int32", data[i]) * T.Cast("int32", weights[o * n_in + i])
+                product = T.Cast("int32", data[i]) * T.Cast("int32", taps[o * n_in + i])
                 store(acc, 0, acc[0] + product)
             store(out, o, requantize_scalar(acc[0], scales[o], y, limits))
 
     return _kernel("int8", n_in, n_out, constants, body)
-
-
-def _as_convolution(
-    isa: Isa,
-    n_in: int,
-    n_out: int,
-    weight: Array,
-    constants: tuple[Array, ...],
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel:
-    """A dense layer is a convolution of one position and one tap."""
-    shape = _shape(n_in, n_out)
-    bias, scale = constants
-    build_conv = conv1d_mve.build if isa == "mve" else conv1d_dsp.build
-    kernel = build_conv(shape, weight[:, :, None], bias, scale, x=x, y=y, limits=limits)
-    return replace(kernel, name=f"dense_int8_i{n_in}o{n_out}")
 
 
 def _shape(n_in: int, n_out: int) -> ConvShape:
@@ -109,14 +66,13 @@ def _shape(n_in: int, n_out: int) -> ConvShape:
     )
 
 
-def _float_kernel(
-    isa: Isa, n_in: int, n_out: int, weight: Array, bias: Array | None, clamp: Clamp | None
-) -> Kernel:
-    biases = np.zeros(n_out, np.float32) if bias is None else bias.astype(np.float32)
+def _float_kernel(isa: Isa, n_in: int, n_out: int, layer: Weights) -> Kernel:
+    biases = layer.float_bias
     if isa == "mve":
-        kernel = conv1d_float_mve.build(_shape(n_in, n_out), weight[:, :, None], biases, clamp)
+        taps = layer.weight[:, :, None]
+        kernel = conv1d_float_mve.build(_shape(n_in, n_out), taps, biases, layer.clamp)
         return replace(kernel, name=f"dense_float32_i{n_in}o{n_out}")
-    constants = (np.ascontiguousarray(weight, np.float32).reshape(-1), biases)
+    constants = (np.ascontiguousarray(layer.weight, np.float32).reshape(-1), biases)
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
         acc = local(1, "float32")
@@ -124,7 +80,7 @@ def _float_kernel(
             store(acc, 0, biases[o])
             with T.serial(n_in) as i:
                 store(acc, 0, acc[0] + data[i] * weights[o * n_in + i])
-            store(out, o, clamp_float(acc[0], clamp))
+            store(out, o, clamp_float(acc[0], layer.clamp))
 
     return _kernel("float32", n_in, n_out, constants, body)
 

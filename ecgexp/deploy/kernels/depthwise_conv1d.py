@@ -27,81 +27,43 @@ from ecgexp.deploy.kernels.ir import (
     prim_func,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Clamp, Isa, Kernel, QParams, check_isa
-from ecgexp.deploy.kernels.requant import (
-    folded_bias,
-    int8_limits,
-    multiplier,
-    requantize_scalar,
-)
+from ecgexp.deploy.kernels.kernel import Isa, Kernel, check_isa
+from ecgexp.deploy.kernels.requant import requantize_scalar
+from ecgexp.deploy.kernels.weights import Integers, Weights, by_tap
 from ecgexp.deploy.kernels.window import Window
 
 Array = np.ndarray[Any, Any]
-_Pooled = Callable[[Window], Kernel | None]
 
 
-def build(
-    *,
-    isa: Isa,
-    shape: ConvShape,
-    weight: Array,
-    bias: Array | None,
-    x: QParams | None,
-    w_scale: Array | None,
-    y: QParams | None,
-    clamp: Clamp | None,
-) -> Kernel:
+def build(*, isa: Isa, shape: ConvShape, weights: Weights) -> Kernel:
     """Build a convolution of each channel by itself.
 
     Args:
         isa: Instruction set to write for.
         shape: Geometry with `groups == c_in == c_out`.
-        weight: (channel, 1, tap), int8 or float32.
-        bias: (channel,), int32 or float32, or None.
-        x: Quantization of the input; None for float32.
-        w_scale: (channel,) float32 weight scales; None for float32.
-        y: Quantization of the output; None for float32.
-        clamp: Fused activation range, in int8 units or real numbers.
+        weights: (channel, 1, ...taps) and the rest.
     """
     check_isa(isa)
-    taps = np.ascontiguousarray(weight[:, 0, :].T).reshape(-1)
-    if x is None or y is None or w_scale is None:
-        zeros = np.zeros(shape.c_out, np.float32)
-        constants: tuple[Array, ...] = (
-            taps.astype(np.float32),
-            zeros if bias is None else bias.astype(np.float32),
-        )
-        if isa == "mve":
-            return depthwise_float_mve.build(shape, constants[0], constants[1], clamp)
-        return _float_kernel(shape, constants, clamp)
-    constants = (taps, folded_bias(weight, bias, x.zero_point), multiplier(x, w_scale, y))
-    limits = int8_limits(clamp)
+    layer = weights.integers()
+    if layer is None:
+        return _float_kernel(isa, shape, weights)
+    pooled: Callable[[Window], Kernel | None]
     if isa == "mve" and shape.taps > depthwise_mve.MAX_TAPS:
-        sums = (folded_bias(weight, bias, 0), constants[2])
-        return depthwise_wide_mve.build(shape, taps, *sums, x=x, y=y, limits=limits)
+        return depthwise_wide_mve.build(shape, layer)
     if isa == "mve":
-        arguments = (shape, weight, constants[1], constants[2])
-        kernel = depthwise_mve.build(*arguments, x=x, y=y, limits=limits)
-        pooled: _Pooled = partial(depthwise_pooled_mve.build, *arguments, x=x, y=y, limits=limits)
+        kernel = depthwise_mve.build(shape, layer)
+        pooled = partial(depthwise_pooled_mve.build, shape, layer)
     elif isa == "dsp" and depthwise_dsp.fits(shape):
-        return depthwise_dsp.build(shape, constants, x=x, y=y, limits=limits)
+        return depthwise_dsp.build(shape, layer)
     else:
-        kernel = _loops(shape, constants, x, y, limits)
-        pooled = partial(_pooled_loops, shape, constants, x, y, limits)
-    # A step below zero would turn maxima into minima.
-    poolable = shape.is_flat and bool(np.all(constants[2] >= 0))
-    return replace(kernel, pooled=pooled) if poolable else kernel
+        kernel = _loops(shape, layer)
+        pooled = partial(_pooled_loops, shape, layer)
+    return replace(kernel, pooled=pooled) if shape.is_flat and layer.is_monotone else kernel
 
 
-def _loops(
-    shape: ConvShape,
-    constants: tuple[Array, ...],
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-    window: Window | None = None,
-) -> Kernel:
+def _loops(shape: ConvShape, layer: Integers, window: Window | None = None) -> Kernel:
     """Plain loops, with the max pooling that follows or without one; weights as (tap, channel)."""
+    constants = (by_tap(layer.weight), layer.bias, layer.scale)
     length_out = shape.positions if window is None else window.length_out
 
     def body(data: Any, weights: Any, biases: Any, scales: Any, out: Any) -> None:
@@ -110,7 +72,7 @@ def _loops(
         def accumulate(p: Any, c: Any) -> None:
             store(acc, 0, biases[c])
             with T.serial(shape.taps) as k:
-                value = _padded_load(shape, data, p, c, k, T.int8(x.zero_point))
+                value = _padded_load(shape, data, p, c, k, T.int8(layer.x.zero_point))
                 tap = weights[k * shape.c_out + c]
                 store(acc, 0, acc[0] + T.Cast("int32", value) * T.Cast("int32", tap))
 
@@ -120,27 +82,25 @@ def _loops(
                 accumulate(p, c)
             else:
                 total = window.maximum(p, lambda position: accumulate(position, c), acc)
-            store(out, p * shape.c_out + c, requantize_scalar(total[0], scales[c], y, limits))
+            value = requantize_scalar(total[0], scales[c], layer.y, layer.limits)
+            store(out, p * shape.c_out + c, value)
 
     return _kernel("int8", shape, constants, body, window)
 
 
-def _pooled_loops(
-    shape: ConvShape,
-    constants: tuple[Array, ...],
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-    window: Window,
-) -> Kernel | None:
+def _pooled_loops(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
     """Plain loops with a max pooling; None where its windows overlap."""
     if window.stride < window.kernel:
         return None
-    return _loops(shape, constants, x, y, limits, window)
+    return _loops(shape, layer, window)
 
 
-def _float_kernel(shape: ConvShape, constants: tuple[Array, ...], clamp: Clamp | None) -> Kernel:
+def _float_kernel(isa: Isa, shape: ConvShape, layer: Weights) -> Kernel:
     """Plain loops; weights lie as (tap, channel)."""
+    weight = layer.weight.reshape(shape.c_out, 1, shape.taps)
+    constants = (by_tap(weight).astype(np.float32), layer.float_bias)
+    if isa == "mve":
+        return depthwise_float_mve.build(shape, *constants, layer.clamp)
 
     def body(data: Any, weights: Any, biases: Any, out: Any) -> None:
         acc = local(1, "float32")
@@ -149,7 +109,7 @@ def _float_kernel(shape: ConvShape, constants: tuple[Array, ...], clamp: Clamp |
             with T.serial(shape.taps) as k:
                 value = _padded_load(shape, data, p, c, k, f32(0.0))
                 store(acc, 0, acc[0] + value * weights[k * shape.c_out + c])
-            store(out, p * shape.c_out + c, clamp_float(acc[0], clamp))
+            store(out, p * shape.c_out + c, clamp_float(acc[0], layer.clamp))
 
     return _kernel("float32", shape, constants, body)
 

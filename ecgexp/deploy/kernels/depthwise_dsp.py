@@ -25,7 +25,8 @@ from ecgexp.deploy.kernels.ir import (
     prim_func,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.weights import Integers, by_tap
 
 Array = np.ndarray[Any, Any]
 _PAIR = 2
@@ -64,27 +65,10 @@ class _Plan:
         return cls(spacing, shape.stride // common, -(-available // groups))
 
 
-def build(
-    shape: ConvShape,
-    constants: tuple[Array, ...],
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel:
-    """Build the kernel.
-
-    Args:
-        shape: Geometry with `groups == c_in == c_out`, for which `fits` holds.
-        constants: (tap, channel) int8 weights, int32 bias with the input's zero point folded in,
-            float32 requantization multipliers.
-        x: Quantization of the input.
-        y: Quantization of the output.
-        limits: Smallest and largest output.
-    """
-    taps, bias, scale = constants
-    packed = (_pack(shape, taps), bias, scale)
-    loops = _Loops(shape, x, y, limits)
+def build(shape: ConvShape, layer: Integers) -> Kernel:
+    """Build the kernel; for the geometry, with `groups == c_in == c_out`, `fits` holds."""
+    packed = (_pack(shape, by_tap(layer.weight)), layer.bias, layer.scale)
+    loops = _Loops(shape, layer)
     parameters = [
         Parameter("data", shape.length * shape.c_in, "int8"),
         *constant_parameters(packed),
@@ -105,8 +89,8 @@ def _pack(shape: ConvShape, taps: Array) -> Array:
 class _Loops:
     """Emits the loops of one depthwise convolution."""
 
-    def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
-        self.shape, self.x, self.y, self.limits = shape, x, y, limits
+    def __init__(self, shape: ConvShape, layer: Integers) -> None:
+        self.shape, self.layer = shape, layer
         self.plan = _Plan.of(shape)
         self.rows = (self.plan.count - 1) * self.plan.shift + shape.kernel
         self.data: Any = None
@@ -197,7 +181,7 @@ class _Loops:
                 for j, tap in meeting.items():
                     store(acc, j, dsp.dot_pairs(acc[j], value, self.taps[tap][n]))
             for j in range(plan.count):
-                result = dsp.requantize(acc[j], self.scales[n], self.y, self.limits)
+                result = dsp.requantize(acc[j], self.scales[n], self.layer.y, self.layer.limits)
                 store(self.out, target + i32(j * plan.spacing * shape.c_out + n), result)
 
     def _samples(self, start: Any, origin: Any, row: int, border: bool) -> Any:
@@ -211,7 +195,7 @@ class _Loops:
         ahead = row * self.shape.dilation
         value = dsp.load_half(self.data, origin + i32(ahead * self.shape.c_in))
         if border:
-            filling = int(np.full(_PAIR, self.x.zero_point, np.int8).view(np.int16)[0])
+            filling = int(np.full(_PAIR, self.layer.x.zero_point, np.int8).view(np.int16)[0])
             t = start + i32(ahead)
             value = T.if_then_else(T.And(t >= 0, t < self.shape.length), value, i32(filling))
         return T.Bind(value)

@@ -28,7 +28,8 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.weights import Integers
 
 Array = np.ndarray[Any, Any]
 LANES = 16
@@ -63,30 +64,16 @@ class Plan:
         return cls(spacing, shift, -(-available // groups))
 
 
-def build(
-    shape: ConvShape,
-    weight: Array,
-    bias: Array,
-    scale: Array,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel:
+def build(shape: ConvShape, layer: Integers) -> Kernel:
     """Build the kernel.
 
     Args:
         shape: Geometry with `groups == c_in == c_out` and at most `MAX_TAPS` taps.
-        weight: (channel, 1, tap) int8, the taps row by row.
-        bias: (channel,) int32 with the input's zero point folded in.
-        scale: (channel,) float32 requantization multipliers.
-        x: Quantization of the input.
-        y: Quantization of the output.
-        limits: Smallest and largest output value.
+        layer: Weights and the rest.
     """
     plan = Plan.of(shape)
-    constants = pack(shape, weight, bias, scale)
-    loops = Loops(shape, plan, x, y, limits)
+    constants = pack(shape, layer)
+    loops = Loops(shape, plan, layer)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
@@ -96,26 +83,24 @@ def build(
     return Kernel(name, prim_func(name, parameters, loops.body), constants, shape.macs)
 
 
-def pack(shape: ConvShape, weight: Array, bias: Array, scale: Array) -> tuple[Array, ...]:
-    """Lay out the constants of a kernel; arguments as for `build`."""
+def pack(shape: ConvShape, layer: Integers) -> tuple[Array, ...]:
+    """Lay out the constants of a kernel."""
     fill = -shape.c_out % QUAD
-    columns = weight.reshape(shape.c_out, shape.rows.kernel, shape.kernel).transpose(0, 2, 1)
-    taps = columns.reshape(shape.c_out, shape.taps)
+    windows = layer.weight.reshape(shape.c_out, shape.rows.kernel, shape.kernel)
+    taps = windows.transpose(0, 2, 1).reshape(shape.c_out, shape.taps)
     padded = np.pad(taps, ((0, fill), (0, LANES - shape.taps))).reshape(-1)
     return (
         np.concatenate([np.zeros(LANES, np.int8), padded]),
-        np.pad(bias, (0, fill)),
-        np.pad(scale, (0, fill)),
+        np.pad(layer.bias, (0, fill)),
+        np.pad(layer.scale, (0, fill)),
     )
 
 
 class Loops:
     """Emits the loops of one depthwise convolution."""
 
-    def __init__(
-        self, shape: ConvShape, plan: Plan, x: QParams, y: QParams, limits: tuple[int, int]
-    ) -> None:
-        self.shape, self.plan, self.x, self.y, self.limits = shape, plan, x, y, limits
+    def __init__(self, shape: ConvShape, plan: Plan, layer: Integers) -> None:
+        self.shape, self.plan, self.layer = shape, plan, layer
         self.samples = (plan.count - 1) * plan.shift + shape.kernel
         self.lines = shape.rows.kernel
         self.row: Any = None
@@ -217,7 +202,7 @@ class Loops:
                 value = self._load(row * shape.length + t, channel, width)
                 self._scatter(sample * self.lines + k, value)
             with T.Else():
-                filling = helium.splat(T.int8(self.x.zero_point), LANES)
+                filling = helium.splat(T.int8(self.layer.x.zero_point), LANES)
                 self._scatter(sample * self.lines + k, filling)
 
     def _turn_inside(self, line: Any, start: Any, channel: Any, width: int) -> None:
@@ -262,6 +247,6 @@ class Loops:
                     dot = helium.dot(i32(0), samples[m], self.weights[ramp(tap, LANES)])
                 store(acc, m, dot if m < width else i32(0))
             sums = acc[ramp(0, QUAD)] + bias
-            values = helium.requantize(sums, scale, self.y, self.limits)
+            values = helium.requantize(sums, scale, self.layer.y, self.layer.limits)
             position = self.row * self.shape.length_out + p + j * self.plan.spacing
             helium.store_lanes(self.out, position * self.shape.c_out + at, values, width)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ecgexp.deploy.kernels import helium
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.depthwise_mve import LANES, QUAD, Loops, Plan, pack
@@ -23,24 +21,14 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.weights import Integers
 from ecgexp.deploy.kernels.window import Window
 
-Array = np.ndarray[Any, Any]
 _UNROLLED_TAPS = 4
 
 
-def build(
-    shape: ConvShape,
-    weight: Array,
-    bias: Array,
-    scale: Array,
-    window: Window,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel | None:
+def build(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
     """Build the kernel, or return None where the two operators are better left apart.
 
     Arguments as for `depthwise_mve.build`, and the windows of the pooling. Apart stay windows that
@@ -54,8 +42,8 @@ def build(
     together = (fitting - window.kernel) // window.stride + 1
     # Equal shares: the last group overlaps the one before it by as little as possible.
     groups = -(-window.length_out // together)
-    loops = _PooledLoops(shape, plan.shift, x, y, limits, window, -(-window.length_out // groups))
-    constants = pack(shape, weight, bias, scale)
+    loops = _PooledLoops(shape, plan.shift, layer, window, -(-window.length_out // groups))
+    constants = pack(shape, layer)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
@@ -69,17 +57,10 @@ class _PooledLoops(Loops):
     """Emits the loops of one convolution and pooling; `together` windows share samples."""
 
     def __init__(
-        self,
-        shape: ConvShape,
-        shift: int,
-        x: QParams,
-        y: QParams,
-        limits: tuple[int, int],
-        window: Window,
-        together: int,
+        self, shape: ConvShape, shift: int, layer: Integers, window: Window, together: int
     ) -> None:
         positions = (together - 1) * window.stride + window.kernel
-        super().__init__(shape, Plan(1, shift, positions), x, y, limits)
+        super().__init__(shape, Plan(1, shift, positions), layer)
         self.window, self.together = window, together
         self.first: Any = None
 
@@ -119,7 +100,7 @@ class _PooledLoops(Loops):
                         dot = helium.dot(i32(0), samples[m], self.weights[ramp(tap, LANES)])
                     store(acc, m, dot if m < width else i32(0))
                 store(best, every, acc[every] if k == 0 else T.max(best[every], acc[every]))
-            values = helium.requantize(best[every] + bias, scale, self.y, self.limits)
+            values = helium.requantize(best[every] + bias, scale, self.layer.y, self.layer.limits)
             position = self.first + j
             helium.store_lanes(self.out, position * self.shape.c_out + at, values, width)
 

@@ -8,41 +8,25 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ecgexp.deploy.kernels import helium
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.depthwise_float_mve import Loops
 from ecgexp.deploy.kernels.ir import Parameter, T, constant_parameters, i32, prim_func, ramp
-from ecgexp.deploy.kernels.kernel import Kernel, QParams
+from ecgexp.deploy.kernels.kernel import Kernel
 from ecgexp.deploy.kernels.requant import requantize_scalar
+from ecgexp.deploy.kernels.weights import Integers, by_tap
 
-Array = np.ndarray[Any, Any]
 
-
-def build(
-    shape: ConvShape,
-    taps: Array,
-    bias: Array,
-    scale: Array,
-    *,
-    x: QParams,
-    y: QParams,
-    limits: tuple[int, int],
-) -> Kernel:
+def build(shape: ConvShape, layer: Integers) -> Kernel:
     """Build the kernel.
 
     Args:
         shape: Geometry with `groups == c_in == c_out`.
-        taps: (tap * channel,) int8, tap by tap.
-        bias: (channel,) int32 without the input's zero point.
-        scale: (channel,) float32 requantization multipliers.
-        x: Quantization of the input.
-        y: Quantization of the output.
-        limits: Smallest and largest output value.
+        layer: Weights and the rest.
     """
-    loops = _Loops(shape, x, y, limits)
-    constants = (taps, bias, scale)
+    loops = _Loops(shape, layer)
+    taps = by_tap(layer.weight)
+    constants = (taps, layer.unfolded_bias, layer.scale)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
@@ -62,9 +46,9 @@ class _Loops(Loops):
 
     accumulator = "int32"
 
-    def __init__(self, shape: ConvShape, x: QParams, y: QParams, limits: tuple[int, int]) -> None:
+    def __init__(self, shape: ConvShape, layer: Integers) -> None:
         super().__init__(shape, None)
-        self.x, self.y, self.limits = x, y, limits
+        self.layer = layer
         self.scales: Any = None
 
     def origin(self, index: Any) -> Any:
@@ -73,7 +57,7 @@ class _Loops(Loops):
 
     def sample(self, index: Any) -> Any:
         """Return inputs less their zero point."""
-        lanes, zero_point = _lanes(index), i32(self.x.zero_point)
+        lanes, zero_point = _lanes(index), i32(self.layer.x.zero_point)
         zero_point = zero_point if lanes == 1 else helium.splat(zero_point, lanes)
         return _widened(self.data[index], index) - zero_point
 
@@ -83,9 +67,10 @@ class _Loops(Loops):
 
     def finished(self, total: Any, channel: Any, lanes: int) -> Any:
         """Requantize sums."""
+        y, limits = self.layer.y, self.layer.limits
         if lanes == 1:
-            return requantize_scalar(total, self.scales[channel], self.y, self.limits)
-        return helium.requantize(total, self.scales[ramp(channel, lanes)], self.y, self.limits)
+            return requantize_scalar(total, self.scales[channel], y, limits)
+        return helium.requantize(total, self.scales[ramp(channel, lanes)], y, limits)
 
 
 def _widened(value: Any, index: Any) -> Any:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from ecgexp.deploy.fold import Dequantized
 from ecgexp.deploy.graph import element_count
-from ecgexp.deploy.kernels import Kernel, QParams, affine, conv2d, dense
-from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis
+from ecgexp.deploy.kernels import Kernel, QParams, affine, conv1d, dense
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis, ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 from ecgexp.deploy.program import Buffer
 from ecgexp.deploy.rewrite.deferred import Deferred, Operand, plain
 from ecgexp.deploy.rewrite.materialise import Materialiser
@@ -70,6 +71,23 @@ class Weighted(Deferred):
     def takes_bias(self) -> bool:
         """Whether nothing has followed the sum yet."""
         return not self.moves and self.low == -np.inf and self.high == np.inf
+
+    def _weights(self, integers: Integers | None, x: QParams | None, y: QParams | None) -> Weights:
+        """Return what the kernel computes with; float32 without integers."""
+        if integers is None or y is None:
+            return Weights(
+                weight=np.asarray(self.weight, np.float32),
+                bias=None if self.bias is None else np.asarray(self.bias, np.float32),
+                clamp=self._real_clamp(),
+            )
+        return Weights(
+            weight=integers.weight,
+            bias=integers.bias,
+            x=x,
+            w_scale=integers.scale,
+            y=y,
+            clamp=self._code_clamp(y),
+        )
 
     def _integers(self, x: QParams) -> Integers | None:
         if not isinstance(self.weight, Dequantized):
@@ -175,29 +193,20 @@ class Conv(Weighted):
         y: QParams | None,
     ) -> Kernel:
         channels = x.shape[1]
-        weight = np.asarray(self.weight, np.float32) if integers is None else integers.weight
-        bias = None if self.bias is None else np.asarray(self.bias, np.float32)
-        columns = Axis(
+        taps = self.weight.shape[2]
+        shape = ConvShape(
             length=element_count(x.shape) // channels // self.rows.length,
-            kernel=weight.shape[2] // self.rows.kernel,
+            kernel=taps // self.rows.kernel,
             stride=self.stride,
             dilation=self.dilation,
             pads=pads,
-        )
-        return conv2d.build(
-            isa=materialiser.isa,
-            rows=self.rows,
-            columns=columns,
             c_in=channels,
-            c_out=weight.shape[0],
+            c_out=self.weight.shape[0],
             groups=self.groups,
-            weight=weight,
-            bias=bias if integers is None else integers.bias,
-            x=x_params,
-            w_scale=None if integers is None else integers.scale,
-            y=y,
-            clamp=self._real_clamp() if y is None else self._code_clamp(y),
+            rows=self.rows,
         )
+        weights = self._weights(integers, x_params, y)
+        return conv1d.build(isa=materialiser.isa, shape=shape, weights=weights)
 
 
 @dataclass(kw_only=True)
@@ -211,34 +220,18 @@ class Dense(Weighted):
         integers = self._integers(held.qparams)
         if integers is None:
             return None
-        kernel = dense.build(
-            isa=materialiser.isa,
-            n_in=held.buffer.elements,
-            n_out=len(integers.weight),
-            weight=self._laid_out(integers.weight, held),
-            bias=integers.bias,
-            x=held.qparams,
-            w_scale=integers.scale,
-            y=y,
-            clamp=self._code_clamp(y),
-        )
+        weights = self._weights(integers, held.qparams, y)
+        kernel = self._kernel(materialiser, weights, held)
         return self._emit(materialiser, kernel, "int8", held.buffer)
 
     def _real(self, materialiser: Materialiser) -> Buffer:
         real: Real = materialiser.real(self.op, self.x)
-        weight = np.asarray(self.weight, np.float32)
-        kernel = dense.build(
-            isa=materialiser.isa,
-            n_in=real.buffer.elements,
-            n_out=len(weight),
-            weight=self._laid_out(weight, real),
-            bias=None if self.bias is None else np.asarray(self.bias, np.float32),
-            x=None,
-            w_scale=None,
-            y=None,
-            clamp=self._real_clamp(),
-        )
+        kernel = self._kernel(materialiser, self._weights(None, None, None), real)
         return self._emit(materialiser, kernel, "float32", real.buffer)
+
+    def _kernel(self, materialiser: Materialiser, weights: Weights, x: View) -> Kernel:
+        laid_out = replace(weights, weight=self._laid_out(weights.weight, x))
+        return dense.build(isa=materialiser.isa, weights=laid_out)
 
     def _laid_out(self, weight: Array, x: View) -> Array:
         if x.order.size != x.buffer.elements:

@@ -13,6 +13,7 @@ from ort_reference import run_quantized
 from shapes import int8s, qparams
 
 from ecgexp.deploy.kernels import Isa, Kernel, QParams, binary, dense, global_pool, pool, table
+from ecgexp.deploy.kernels.weights import Weights
 
 Array = np.ndarray[Any, Any]
 
@@ -49,14 +50,7 @@ def dense_cases(draw: st.DrawFn) -> Case:
     def kernel(isa: Isa) -> Kernel:
         return dense.build(
             isa=isa,
-            n_in=n_in,
-            n_out=n_out,
-            weight=weight,
-            bias=bias,
-            x=x,
-            w_scale=w_scale,
-            y=y,
-            clamp=None,
+            weights=Weights(weight=weight, bias=bias, x=x, w_scale=w_scale, y=y),
         )
 
     return Case(f"dense {n_in} {n_out}", kernel, (data,), np.clip(steps, -128, 127).astype("i1"))

@@ -11,6 +11,8 @@ from onnx import helper
 from ort_reference import run_quantized
 
 from ecgexp.deploy.kernels import Isa, Kernel, QParams, conv1d
+from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 
 Array = np.ndarray[Any, Any]
 
@@ -76,20 +78,24 @@ class ConvCase:
         _, weight, bias, w_scale = self.arrays()
         return conv1d.build(
             isa=isa,
-            length=self.length,
-            c_in=self.c_in,
-            c_out=self.c_out,
-            kernel=self.kernel,
-            stride=self.stride,
-            dilation=self.dilation,
-            pads=self.pads,
-            groups=self.groups,
-            weight=weight,
-            bias=bias,
-            x=self.x,
-            w_scale=w_scale,
-            y=self.y,
-            clamp=self.clamp,
+            shape=ConvShape(
+                length=self.length,
+                c_in=self.c_in,
+                c_out=self.c_out,
+                kernel=self.kernel,
+                stride=self.stride,
+                dilation=self.dilation,
+                pads=self.pads,
+                groups=self.groups,
+            ),
+            weights=Weights(
+                weight=weight,
+                bias=bias,
+                x=self.x,
+                w_scale=w_scale,
+                y=self.y,
+                clamp=self.clamp,
+            ),
         )
 
     def sums(self) -> Array:

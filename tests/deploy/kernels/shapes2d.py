@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -12,8 +12,9 @@ from operators import Case, matching
 from ort_reference import run_nodes, run_quantized
 from shapes import int8s, qparams
 
-from ecgexp.deploy.kernels import Isa, Kernel, QParams, conv2d, pool
-from ecgexp.deploy.kernels.conv_shape import Axis
+from ecgexp.deploy.kernels import Isa, Kernel, QParams, conv1d, pool
+from ecgexp.deploy.kernels.conv_shape import Axis, ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 
 Array = np.ndarray[Any, Any]
 
@@ -63,20 +64,15 @@ class Conv2dCase:
         w_scale: Array | None,
         y: QParams | None,
     ) -> Kernel:
-        return conv2d.build(
-            isa=isa,
+        shape = ConvShape(
+            **asdict(self.columns),
             rows=self.rows,
-            columns=self.columns,
             c_in=self.c_in,
             c_out=self.c_out,
             groups=self.groups,
-            weight=weight,
-            bias=bias,
-            x=x,
-            w_scale=w_scale,
-            y=y,
-            clamp=None,
         )
+        weights = Weights(weight=weight, bias=bias, x=x, w_scale=w_scale, y=y)
+        return conv1d.build(isa=isa, shape=shape, weights=weights)
 
     def expected(self) -> Array:
         """Return the integer definition of the output, (row, column, c_out) int8."""

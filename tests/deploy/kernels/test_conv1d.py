@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +9,7 @@ from kernel_harness import run_host
 from shapes import ConvCase, conv_cases
 
 from ecgexp.deploy.kernels import QParams, dense
+from ecgexp.deploy.kernels.weights import Weights
 from ecgexp.errors import BuildError
 
 _QUICK = settings(
@@ -89,16 +88,12 @@ def test_onnxruntime_differs_from_integer_sums_at_most_rarely(
 
 def test_overflowing_sum_is_refused() -> None:
     case = _case(0, 4, 4, 1, 3)
-    build = partial(
-        dense.build,
-        isa="generic",
-        n_in=2,
-        n_out=1,
+    weights = Weights(
         weight=np.ones((1, 2), np.int8),
+        bias=np.array([2**31 - 100], np.int32),
         x=case.x,
         w_scale=np.ones(1, np.float32),
         y=case.y,
-        clamp=None,
     )
     with pytest.raises(BuildError, match="int32 sums can overflow"):
-        build(bias=np.array([2**31 - 100], np.int32))
+        dense.build(isa="generic", weights=weights)

@@ -24,6 +24,8 @@ from ecgexp.deploy.kernels import (
     transpose,
     unary,
 )
+from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 
 pytestmark = [
     pytest.mark.device,
@@ -93,20 +95,20 @@ def _float_trial(case: ConvCase) -> Trial:
             expected[:, outputs] += inputs @ weight[outputs, :, tap].T
     kernel = conv1d.build(
         isa="mve",
-        length=case.length,
-        c_in=case.c_in,
-        c_out=case.c_out,
-        kernel=case.kernel,
-        stride=case.stride,
-        dilation=case.dilation,
-        pads=case.pads,
-        groups=case.groups,
-        weight=weight,
-        bias=None,
-        x=None,
-        w_scale=None,
-        y=None,
-        clamp=(-1.0, np.inf),
+        shape=ConvShape(
+            length=case.length,
+            c_in=case.c_in,
+            c_out=case.c_out,
+            kernel=case.kernel,
+            stride=case.stride,
+            dilation=case.dilation,
+            pads=case.pads,
+            groups=case.groups,
+        ),
+        weights=Weights(
+            weight=weight,
+            clamp=(-1.0, np.inf),
+        ),
     )
     return Trial(kernel, (x,), np.maximum(expected, -1).astype(np.float32), 4)
 

@@ -10,6 +10,8 @@ from shapes import conv_cases
 from test_device import check, draw
 
 from ecgexp.deploy.kernels import QParams, conv1d
+from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 
 pytestmark = [
     pytest.mark.device,
@@ -37,20 +39,22 @@ def test_weights_and_sums_that_cannot_share_halfwords_are_exact() -> None:
         x = np.stack([np.where(np.arange(c_in) % n, 127, -128) for n in (7, 3, 2)]).astype(np.int8)
         kernel = conv1d.build(
             isa="dsp",
-            length=3,
-            c_in=c_in,
-            c_out=2,
-            kernel=1,
-            stride=1,
-            dilation=1,
-            pads=(0, 0),
-            groups=1,
-            weight=weight,
-            bias=None,
-            x=QParams(1.0, 0),
-            w_scale=scale,
-            y=QParams(1.0, 3),
-            clamp=None,
+            shape=ConvShape(
+                length=3,
+                c_in=c_in,
+                c_out=2,
+                kernel=1,
+                stride=1,
+                dilation=1,
+                pads=(0, 0),
+                groups=1,
+            ),
+            weights=Weights(
+                weight=weight,
+                x=QParams(1.0, 0),
+                w_scale=scale,
+                y=QParams(1.0, 3),
+            ),
         )
         sums = (x.astype(np.int64) @ weight[:, :, 0].T.astype(np.int64)).astype(np.float32)
         steps = np.rint(sums * scale) + 3

@@ -20,7 +20,9 @@ from ecgexp.deploy.kernels import (
     softmax,
     unary,
 )
+from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.kernel import QParams
+from ecgexp.deploy.kernels.weights import Weights
 from ecgexp.errors import BuildError
 
 _RNG = np.random.default_rng(7)
@@ -95,20 +97,21 @@ def test_convolution() -> None:
     expected = _reference(node, {"w": weight, "b": bias}, x=x.T[None].copy())[0].T
     kernel = conv1d.build(
         isa="generic",
-        length=19,
-        c_in=6,
-        c_out=4,
-        kernel=5,
-        stride=2,
-        dilation=2,
-        pads=(3, 4),
-        groups=2,
-        weight=weight,
-        bias=bias,
-        x=None,
-        w_scale=None,
-        y=None,
-        clamp=(0.0, np.inf),
+        shape=ConvShape(
+            length=19,
+            c_in=6,
+            c_out=4,
+            kernel=5,
+            stride=2,
+            dilation=2,
+            pads=(3, 4),
+            groups=2,
+        ),
+        weights=Weights(
+            weight=weight,
+            bias=bias,
+            clamp=(0.0, np.inf),
+        ),
     )
     out = run_host(kernel, x, size=expected.size, dtype="float32").reshape(expected.shape)
     np.testing.assert_allclose(out, np.maximum(expected, 0), rtol=1e-5, atol=1e-5)
@@ -118,14 +121,7 @@ def test_dense() -> None:
     x, weight = _normal(33), _normal(7, 33)
     kernel = dense.build(
         isa="generic",
-        n_in=33,
-        n_out=7,
-        weight=weight,
-        bias=None,
-        x=None,
-        w_scale=None,
-        y=None,
-        clamp=None,
+        weights=Weights(weight=weight),
     )
     out = run_host(kernel, x, size=7, dtype="float32")
     np.testing.assert_allclose(out, weight @ x, rtol=1e-5, atol=1e-5)

@@ -13,6 +13,8 @@ from kernel_harness import run_host
 from shapes import ConvCase, conv_cases
 
 from ecgexp.deploy.kernels import Isa, Kernel, QParams, conv1d, pool
+from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.weights import Weights
 from ecgexp.deploy.kernels.window import Window
 
 Array = np.ndarray[Any, Any]
@@ -59,20 +61,22 @@ def test_plain_loops_pool_their_sums(drawn: tuple[ConvCase, Window]) -> None:
 def _conv(isa: Isa, length: int, channels: int, w_scale: float) -> Kernel:
     return conv1d.build(
         isa=isa,
-        length=length,
-        c_in=channels,
-        c_out=8,
-        kernel=9,
-        stride=1,
-        dilation=1,
-        pads=(4, 4),
-        groups=1,
-        weight=np.ones((8, channels, 9), np.int8),
-        bias=None,
-        x=QParams(0.1, 3),
-        w_scale=np.full(8, w_scale, np.float32),
-        y=QParams(0.2, 5),
-        clamp=None,
+        shape=ConvShape(
+            length=length,
+            c_in=channels,
+            c_out=8,
+            kernel=9,
+            stride=1,
+            dilation=1,
+            pads=(4, 4),
+            groups=1,
+        ),
+        weights=Weights(
+            weight=np.ones((8, channels, 9), np.int8),
+            x=QParams(0.1, 3),
+            w_scale=np.full(8, w_scale, np.float32),
+            y=QParams(0.2, 5),
+        ),
     )
 
 
