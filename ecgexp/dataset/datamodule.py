@@ -280,4 +280,6 @@ class EpochBatches(Sampler[NDArray[np.int64]]):
 
 
 def _draw(windows: WindowSet, n: int, seed: int) -> NDArray[np.float32]:
+    if n == 0:
+        return windows.x[:0]
     return np.ascontiguousarray(windows.x[stratified_draw(windows.y, n, seed=seed)])
