@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgexp.errors import ConfigError, DataError
+from ecgexp.preprocessing.pixels import as_float
 
-Step = Callable[[NDArray[np.floating], float], tuple[NDArray[np.floating], float]]
+Signal = NDArray[np.floating | np.uint8]
+Step = Callable[[Any, float], tuple[Signal, float]]
 
 
 class Chain:
@@ -26,7 +28,8 @@ class Chain:
 
         Args:
             record: Steps over a whole record (lead, sample), before windows are cut.
-            window: Steps over windows (window, lead, sample), after they are cut.
+            window: Steps over windows (window, lead, sample), after they are cut. A step may make
+                images (window, lead, row, column) of them; bytes stand for 0..1.
 
         Raises:
             ConfigError: A step cannot be called or described.
@@ -69,22 +72,29 @@ class Chain:
             fs_hz: Their sampling rate.
 
         Returns:
-            The windows (window, lead, sample) as float32 and their rate in Hz.
+            The windows as float32, as a network takes them, and their rate in Hz.
 
         Raises:
             DataError: A step made a value that is not finite.
         """
+        windows, rate_hz = self.stored_window(x, fs_hz)
+        return as_float(windows), rate_hz
+
+    def stored_window(
+        self, x: NDArray[np.floating], fs_hz: float
+    ) -> tuple[NDArray[np.float32 | np.uint8], float]:
+        """Run the window steps, but leave images of bytes as small as they are."""
         windows, rate_hz = _run(self._window, x, fs_hz)
-        return np.ascontiguousarray(windows, dtype=np.float32), rate_hz
+        if windows.dtype == np.uint8:
+            return np.ascontiguousarray(windows, dtype=np.uint8), rate_hz
+        return as_float(windows), rate_hz
 
     def describe(self) -> dict[str, list[dict[str, Any]]]:
         """Return the steps and their parameters in order, as plain containers for a fingerprint."""
         return {side: [dict(step) for step in steps] for side, steps in self._description.items()}
 
 
-def _run(
-    steps: Sequence[Step], x: NDArray[np.floating], fs_hz: float
-) -> tuple[NDArray[np.floating], float]:
+def _run(steps: Sequence[Step], x: Signal, fs_hz: float) -> tuple[Any, float]:
     for step in steps:
         x, fs_hz = step(x, fs_hz)
         if not np.isfinite(x).all():

@@ -1,4 +1,4 @@
-"""Band-pass and notch filters as second-order sections; pure functions, frequencies in Hz."""
+"""Band-pass, notch and median filters; pure functions, frequencies in Hz, lengths in seconds."""
 
 from __future__ import annotations
 
@@ -78,6 +78,45 @@ def notch(
         raise ConfigError(f"preprocessing: notch quality={quality:g}: needs a positive number")
     sections = tf2sos(*iirnotch(mains_hz, quality, fs=fs_hz))
     return _apply(sections, x, zero_phase=zero_phase), fs_hz
+
+
+def remove_median_baseline(
+    x: NDArray[np.floating], fs_hz: float, *, first_s: float, second_s: float
+) -> tuple[NDArray[np.floating], float]:
+    """Subtract the baseline that two medians in a row leave of the signal.
+
+    Args:
+        x: Signal (..., sample), any unit.
+        fs_hz: Sampling rate of `x`.
+        first_s: Width of the first median, which takes out QRS complexes and P waves (0.2 s); an
+            even number of samples becomes one less.
+        second_s: Width of the second, which takes out T waves (0.6 s).
+
+    Returns:
+        The signal without its baseline, same shape, and `fs_hz`.
+
+    Raises:
+        ConfigError: A width is shorter than one sample.
+    """
+    from scipy.ndimage import median_filter
+
+    baseline = np.asarray(x)
+    for key, seconds in (("first_s", first_s), ("second_s", second_s)):
+        width = round(seconds * fs_hz)
+        if width < 1:
+            raise ConfigError(
+                f"preprocessing: remove_median_baseline {key}={seconds:g} at fs_hz={fs_hz:g}: "
+                "needs at least one sample"
+            )
+        odd = width - 1 + width % 2
+        # Row by row: SciPy has a hundred times faster median for one dimension.
+        rows = [median_filter(row, odd, mode="nearest") for row in _rows(baseline)]
+        baseline = np.reshape(rows, baseline.shape)
+    return x - baseline, fs_hz
+
+
+def _rows(x: NDArray[np.floating]) -> NDArray[np.floating]:
+    return x.reshape(-1, x.shape[-1])
 
 
 def _apply(
