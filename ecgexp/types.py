@@ -16,14 +16,17 @@ class SignalSpec:
     Attributes:
         fs_hz: Sampling rate of a window after preprocessing, in Hz.
         leads: Lead names in channel order.
-        n_samples: Samples per lead and window.
+        n_samples: Samples per lead and window; the columns of an image.
         labels: Class names in the order of the network's outputs.
+        n_rows: Rows of the image that a window is, such as the scales of a scalogram; None for a
+            plain signal.
     """
 
     fs_hz: float
     leads: tuple[str, ...]
     n_samples: int
     labels: tuple[str, ...]
+    n_rows: int | None = None
 
     @property
     def n_leads(self) -> int:
@@ -34,6 +37,12 @@ class SignalSpec:
     def n_classes(self) -> int:
         """Number of classes."""
         return len(self.labels)
+
+    @property
+    def window_shape(self) -> tuple[int, ...]:
+        """Shape of one window: (lead, sample), or (lead, row, column) of an image."""
+        rows = () if self.n_rows is None else (self.n_rows,)
+        return (self.n_leads, *rows, self.n_samples)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain containers, for JSON and checkpoints."""
@@ -47,6 +56,7 @@ class SignalSpec:
             leads=tuple(fields["leads"]),
             n_samples=int(fields["n_samples"]),
             labels=tuple(fields["labels"]),
+            n_rows=None if fields.get("n_rows") is None else int(fields["n_rows"]),
         )
 
 
@@ -59,8 +69,8 @@ class Bundle:
         name: A short identifier, for messages and firmware banners.
         spec: Input and output of the network.
         scheme: How the network was quantized.
-        onnx: The network to deploy: input (1, lead, sample) float32, output (1, class) float32.
-        golden: `.npz` with `x` (window, lead, sample) float32 and `y` (window, class) float32, the
+        onnx: The network to deploy: input (1, *window_shape) float32, output (1, class) float32.
+        golden: `.npz` with `x` (window, *window_shape) float32 and `y` (window, class) float32, the
             outputs of ONNX Runtime with graph optimisations disabled on `onnx`.
         versions: Library versions that made the files.
     """
@@ -125,3 +135,18 @@ class DeployReport:
     def deployable(self) -> bool:
         """Whether every limit holds and every golden output agrees."""
         return not self.limit_violations
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Interval:
+    """A figure and its 95 % interval.
+
+    Attributes:
+        value: The figure.
+        low: Lower end.
+        high: Upper end.
+    """
+
+    value: float
+    low: float
+    high: float

@@ -29,7 +29,7 @@ def measure_size(network: nn.Module, spec: SignalSpec) -> NetworkSize:
     """Count parameters, statistics and multiply-accumulates of one window.
 
     Args:
-        network: A network for windows (batch, lead, sample); its mode is restored.
+        network: A network for windows (batch, *window_shape); its mode is restored.
         spec: Shape of a window.
     """
     macs = 0
@@ -39,12 +39,12 @@ def measure_size(network: nn.Module, spec: SignalSpec) -> NetworkSize:
         weight = module.get_parameter("weight")
         macs += output.numel() * weight[0].numel()
 
-    counted = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Linear)]
+    counted = [m for m in network.modules() if isinstance(m, nn.Conv1d | nn.Conv2d | nn.Linear)]
     hooks = [module.register_forward_hook(count) for module in counted]
     training = network.training
     try:
         with torch.no_grad():
-            network.eval()(torch.zeros(1, spec.n_leads, spec.n_samples))
+            network.eval()(torch.zeros(1, *spec.window_shape))
     finally:
         network.train(training)
         for hook in hooks:

@@ -50,7 +50,15 @@ class Augmentation:
 
         Returns:
             New windows, same shape and dtype; `x` is left alone.
+
+        Raises:
+            ConfigError: The windows are images, which the effects know nothing of.
         """
+        if self._effects and x.ndim != 3:
+            raise ConfigError(
+                f"augmentation.effects: the windows are images {x.shape[1:]}, the effects change "
+                "signals (lead, sample); use augmentation=none"
+            )
         rng = np.random.default_rng((self._seed, zlib.crc32(np.ascontiguousarray(index).data)))
         changed = x.copy()
         for effect in self._effects:

@@ -119,7 +119,7 @@ def writing(path: Path) -> Iterator[None]:
 
 
 class RowWriter:
-    """Write a `.npy` file of known row count, some rows at a time.
+    """Write a `.npy` file of known row count, float32 or bytes, some rows at a time.
 
     Plain writes, not a memory map: on a full disk a map ends the process with SIGBUS where a
     write raises an error that can be told to the user.
@@ -130,10 +130,11 @@ class RowWriter:
         self._n_rows = n_rows
         self._written = 0
         self._shape: tuple[int, ...] | None = None
+        self._dtype = np.dtype("<f4")
         self._file: BinaryIO | None = None
 
-    def append(self, rows: NDArray[np.float32]) -> None:
-        """Add rows (row, ...) float32; all must have the same shape.
+    def append(self, rows: NDArray[np.float32 | np.uint8]) -> None:
+        """Add rows (row, ...); the first ones decide the shape and whether they are bytes.
 
         Raises:
             DataError: The file cannot be written, or the rows differ in shape.
@@ -141,16 +142,18 @@ class RowWriter:
         with writing(self._path):
             if self._file is None:
                 self._shape = rows.shape[1:]
+                self._dtype = np.dtype("u1" if rows.dtype == np.uint8 else "<f4")
                 self._file = self._path.open("wb")
+                shape = (self._n_rows, *self._shape)
                 np.lib.format.write_array_header_1_0(
                     self._file,
-                    {"descr": "<f4", "fortran_order": False, "shape": (self._n_rows, *self._shape)},
+                    {"descr": self._dtype.str, "fortran_order": False, "shape": shape},
                 )
             if rows.shape[1:] != self._shape:
                 raise DataError(
                     f"{self._path.name}: windows of shape {rows.shape[1:]} after {self._shape}"
                 )
-            self._file.write(np.ascontiguousarray(rows, dtype="<f4").data)
+            self._file.write(np.ascontiguousarray(rows, dtype=self._dtype).data)
             self._written += len(rows)
 
     def __enter__(self) -> RowWriter:

@@ -8,7 +8,7 @@ import logging
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ from ecgexp.dataset.splits import (
 from ecgexp.dataset.windows import SPLITS, Plan, Split, WindowSet, cut
 from ecgexp.errors import DataError
 from ecgexp.preprocessing.chain import Chain
+from ecgexp.preprocessing.pixels import FloatPixels
 from ecgexp.types import SignalSpec
 
 log = logging.getLogger(__name__)
@@ -136,14 +137,14 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
     begins = [0, *(np.flatnonzero(np.diff(record)) + 1).tolist(), len(record)]
     names = [plan.records[index] for index in record[begins[:-1]]]
     guard = _DuplicateGuard(plan)
-    fs_hz, n_samples = plan.fs_hz, 0
+    fs_hz, shape = plan.fs_hz, (0, 0, 0)
     with cache.RowWriter(folder / "x.npy", len(y)) as x:
         tracked = track(names, f"preparing {source.name}", len(names))
         for _, (begin, end) in zip(tracked, pairwise(begins), strict=True):
             rows, fs_hz = _windows_of(
                 source, chain, plan, int(record[begin]), start[begin:end], guard
             )
-            n_samples = rows.shape[-1]
+            shape = rows.shape
             x.append(rows)
     if not plan.leaks:
         guard.check()
@@ -151,7 +152,11 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
         cache.save_array(folder / f"{array_name}.npy", values)
     meta = {
         "spec": SignalSpec(
-            fs_hz=fs_hz, leads=plan.leads, n_samples=n_samples, labels=plan.labels
+            fs_hz=fs_hz,
+            leads=plan.leads,
+            n_samples=shape[-1],
+            labels=plan.labels,
+            n_rows=shape[2] if len(shape) == 4 else None,
         ).to_dict(),
         "records": list(plan.records),
         "patients": list(plan.patients),
@@ -169,14 +174,14 @@ def _windows_of(
     index: int,
     starts: NDArray[np.int64],
     guard: _DuplicateGuard,
-) -> tuple[NDArray[np.float32], float]:
+) -> tuple[NDArray[np.float32 | np.uint8], float]:
     name = plan.records[index]
     raw = source.signal(name)
     guard.add(index, raw, starts)
     try:
         filtered, fs_hz = chain.apply_record(raw, plan.fs_hz)
         first = np.round(starts * (fs_hz / plan.fs_hz)).astype(np.int64)
-        return chain.apply_window(
+        return chain.stored_window(
             cut(filtered, first, round(plan.window_s * fs_hz), plan.fill), fs_hz
         )
     except DataError as error:
@@ -236,7 +241,7 @@ def _open(folder: Path, fingerprint: str) -> CachedWindows:
     for split, (begin, end) in zip(SPLITS, pairwise(meta["bounds"]), strict=True):
         inside = slice(begin, end)
         sets[split] = WindowSet(
-            x=x[inside],
+            x=_served(x[inside]),
             y=y[inside],
             patient=patients[record[inside]],
             record=names[record[inside]],
@@ -250,3 +255,8 @@ def _open(folder: Path, fingerprint: str) -> CachedWindows:
         sets=sets,
         caveat=meta["caveat"],
     )
+
+
+def _served(x: NDArray[Any]) -> NDArray[np.float32]:
+    # Bytes only look like float32; nobody needs more of an array than FloatPixels has.
+    return cast("NDArray[np.float32]", FloatPixels(x)) if x.dtype == np.uint8 else x

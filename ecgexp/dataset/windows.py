@@ -66,7 +66,8 @@ class WindowSet:
     """The windows of one split.
 
     Attributes:
-        x: Preprocessed windows (window, lead, sample) float32, usually memory-mapped, read only.
+        x: Preprocessed windows (window, lead, sample) float32, or images (window, lead, row,
+            column); usually memory-mapped, read only.
         y: Class of each window (window,) int64.
         patient: Patient of each window (window,).
         record: Record of each window (window,).

@@ -21,6 +21,7 @@ from ecgexp.quantization.evaluate import check_export
 from ecgexp.quantization.graph import (
     consumers,
     initializers,
+    input_shape,
     producers,
     save_atomically,
     tidy_names,
@@ -42,7 +43,7 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
     hard sigmoid becomes a scaled convolution and a clip, so that a quantizer needs no node for it.
 
     Args:
-        network: Maps (batch, lead, sample) to (batch, class) logits; left as it is.
+        network: Maps (batch, *window_shape) to (batch, class) logits; left as it is.
         spec: Shape of a window and the labels, written into the file's metadata.
         path: File to write; it appears only when it is complete.
 
@@ -55,7 +56,7 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
     """
     _check_finite(network)
     frozen = copy.deepcopy(network).cpu().eval()
-    model = _trace(frozen, torch.zeros(1, spec.n_leads, spec.n_samples))
+    model = _trace(frozen, torch.zeros(1, *spec.window_shape))
     _strip(model)
     _make_pool_pads_explicit(model)
     _fold_hard_sigmoid(model)
@@ -90,7 +91,7 @@ def _check_finite(network: nn.Module) -> None:
 
 def _compare(network: nn.Module, path: Path, spec: SignalSpec) -> None:
     generator = torch.Generator().manual_seed(0)
-    x = torch.randn(4, spec.n_leads, spec.n_samples, generator=generator)
+    x = torch.randn(4, *spec.window_shape, generator=generator)
     with torch.no_grad():
         expected = network(x).numpy()
     check_export(expected, run_onnx(path, x.numpy()))
@@ -158,6 +159,8 @@ def _make_pool_pads_explicit(model: onnx.ModelProto) -> None:
         if node.op_type != "MaxPool":
             continue
         attributes = {a.name: helper.get_attribute_value(a) for a in node.attribute}
+        if len(attributes["kernel_shape"]) > 1:
+            continue  # over images the exporter writes the pads itself
         kernel, stride = attributes["kernel_shape"][0], attributes["strides"][0]
         left = attributes["pads"][0]
         covered = (length[node.output[0]] - 1) * stride + kernel
@@ -217,6 +220,7 @@ def _make_norms_convolutions(model: onnx.ModelProto) -> None:
     """Turn a BatchNormalization that follows no Conv into a depthwise Conv of width one."""
     graph = model.graph
     weights = initializers(model)
+    ones = [1] * (len(input_shape(model)) - 2)
     for node in graph.node:
         if node.op_type != "BatchNormalization":
             continue
@@ -226,7 +230,8 @@ def _make_norms_convolutions(model: onnx.ModelProto) -> None:
         epsilon = next((a.f for a in node.attribute if a.name == "epsilon"), 1e-5)
         scale = gamma / np.sqrt(var + epsilon)
         stem = node.output[0]
-        new = {f"{stem}.weight": scale.reshape(-1, 1, 1), f"{stem}.bias": beta - mean * scale}
+        weight = scale.reshape(-1, 1, *ones)
+        new = {f"{stem}.weight": weight, f"{stem}.bias": beta - mean * scale}
         graph.initializer.extend(
             numpy_helper.from_array(value.astype(np.float32), name) for name, value in new.items()
         )
@@ -236,7 +241,7 @@ def _make_norms_convolutions(model: onnx.ModelProto) -> None:
                 [node.input[0], *new],
                 [stem],
                 name=node.name,
-                kernel_shape=[1],
+                kernel_shape=ones,
                 group=len(scale),
             )
         )

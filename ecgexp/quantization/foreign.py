@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +29,7 @@ class Classifier:
         network: The model with all its weights inside.
         window_shape: (lead, sample), (channel, row, column) or (feature,).
         spec: Leads, samples and labels, from the file's metadata where it has them. The leads of a
-            spectrogram are its channels, the samples all its rows and columns.
+            spectrogram are its channels.
         scheme: `ptq_int8` for a network in QDQ form.
     """
 
@@ -161,8 +160,9 @@ def _spec(network: onnx.ModelProto, shape: tuple[int, ...], n_classes: int) -> S
     return SignalSpec(
         fs_hz=_positive(properties.get("fs_hz", "")),
         leads=_names(properties.get("leads", ""), n_leads, "lead"),
-        n_samples=math.prod(shape[1:]) // n_leads,
+        n_samples=shape[-1],
         labels=_names(properties.get("labels", ""), n_classes, "class"),
+        n_rows=shape[2] if len(shape) == 4 else None,
     )
 
 

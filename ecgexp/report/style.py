@@ -57,8 +57,14 @@ def draw_window(axes: Axes, spec: SignalSpec, x: NDArray[np.floating]) -> None:
     Args:
         axes: Where to draw.
         spec: Rate and lead names.
-        x: Window (lead, sample).
+        x: Window (lead, sample); an image (lead, row, column) is drawn as it is, leads stacked.
     """
+    if x.ndim == 3:
+        duration_s = x.shape[-1] / spec.fs_hz
+        stacked = np.concatenate(list(x[::-1]))
+        axes.imshow(stacked, origin="lower", aspect="auto", extent=(0, duration_s, 0, len(stacked)))
+        axes.tick_params(labelsize=7)
+        return
     time_s = np.arange(x.shape[-1]) / spec.fs_hz
     step = 1.15 * float(np.ptp(x, axis=-1).max())
     for position, lead in enumerate(x):

@@ -44,10 +44,10 @@ def test_float_network_agrees_with_onnx_runtime(name: str, tmp_path: Path) -> No
     assert np.max(np.abs(computed - expected)) < 1e-5 * np.max(np.abs(expected))
 
 
-def test_bundle_of_a_spectrogram_network_counts_its_pixels_as_samples(tmp_path: Path) -> None:
+def test_bundle_of_a_spectrogram_network_says_that_windows_are_images(tmp_path: Path) -> None:
     onnx = SPECTROGRAMS["mbconv"](tmp_path / "float.onnx")
     bundle = bundle_from_onnx(onnx, None, tmp_path / "bundle", seed=1, n_golden=2)
-    assert (bundle.spec.n_leads, bundle.spec.n_samples) == (2, 48 * 48)
+    assert bundle.spec.window_shape == (2, 48, 48)
     assert np.load(bundle.golden)["x"].shape == (2, 2, 48, 48)
 
 
