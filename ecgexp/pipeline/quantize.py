@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ecgexp.config.build import build
 from ecgexp.pipeline.export import FLOAT_ONNX
-from ecgexp.pipeline.predictions import save_predictions
+from ecgexp.pipeline.predictions import answers, save_predictions
 from ecgexp.pipeline.room import BEST, Room
 
 if TYPE_CHECKING:
@@ -57,12 +57,11 @@ def quantize_network(room: Room, name: str) -> None:
 def _check(room: Room, onnx: Path, max_drop: float | None) -> None:
     """Say what quantization costs on the validation split; the test split decides nothing."""
     from ecgexp.quantization.evaluate import check_drop
-    from ecgexp.quantization.reference import run_onnx
 
-    val = room.data.split("val")
     objective = room.objective()
-    before = objective.metrics(val.y, run_onnx(room.folder / FLOAT_ONNX, val.x))
-    logits = run_onnx(onnx, val.x)
+    val, float_logits = answers(room, room.folder / FLOAT_ONNX, "val")
+    before = objective.metrics(val.y, float_logits)
+    _, logits = answers(room, onnx, "val")
     after = objective.metrics(val.y, logits)
     save_predictions(room, "val_quantized", val, logits)
     drop = before["accuracy"] - after["accuracy"]

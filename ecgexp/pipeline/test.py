@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from ecgexp.config.build import build
 from ecgexp.pipeline.export import FLOAT_ONNX
-from ecgexp.pipeline.predictions import save_predictions
+from ecgexp.pipeline.predictions import answers, save_predictions
 from ecgexp.pipeline.quantize import ONNX
 from ecgexp.pipeline.room import Room
 
 
 def measure_on_test(room: Room) -> None:
     """Log the figures, predictions and pictures of the float and the quantized network."""
-    from ecgexp.quantization.reference import run_onnx
     from ecgexp.report import pictures
     from ecgexp.training.metric_names import of_split
 
     folder, labels = room.folder, room.data.spec.labels
-    test = room.data.split("test")
     objective = room.objective()
-    logits = run_onnx(folder / FLOAT_ONNX, test.x)
+    test, logits = answers(room, folder / FLOAT_ONNX, "test")
     figures = objective.metrics(test.y, logits)
     room.run.log_metrics(of_split("test", figures))
     save_predictions(room, "test", test, logits)
@@ -31,7 +29,7 @@ def measure_on_test(room: Room) -> None:
         room.run.log_artefact(picture)
     if build(room.config["quantization"], path="quantization").scheme == "none":
         return
-    quantized_logits = run_onnx(folder / ONNX, test.x)
+    _, quantized_logits = answers(room, folder / ONNX, "test")
     quantized = objective.metrics(test.y, quantized_logits)
     save_predictions(room, "test_quantized", test, quantized_logits)
     room.run.log_metrics(

@@ -8,11 +8,14 @@ import time
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from numpy.typing import NDArray
 from torch import nn
 
+from ecgexp.dataset.windows import Split
 from ecgexp.errors import ConfigError
 from ecgexp.training import metric_names as names
 from ecgexp.training.callbacks import BestCheckpoint
@@ -33,6 +36,9 @@ class TrainingData(Protocol):
     def spec(self) -> SignalSpec:
         """Shape and classes of the windows."""
 
+    def units(self, name: Split) -> NDArray[np.int64] | None:
+        """Return which answer each window of a split belongs to; None when each is its own."""
+
 
 def fit(  # noqa: PLR0913
     *,
@@ -49,7 +55,7 @@ def fit(  # noqa: PLR0913
     """Train a network and return its best checkpoint; `last.ckpt` beside it is for resuming.
 
     Args:
-        data: A LightningDataModule with a `spec`.
+        data: A LightningDataModule with `spec` and `units`.
         network: Maps windows (batch, lead, sample) float32 to logits (batch, class).
         objective: Loss and measures.
         optimizer: Makes the optimizer and its schedule.
@@ -75,6 +81,7 @@ def fit(  # noqa: PLR0913
         seed=seed,
         monitor=monitor,
         record={"config": {}, **run_info, "spec": data.spec.to_dict()},
+        units=data.units("val"),
     )
     started = time.monotonic()
     log.info("fit: up to %s epochs, watching %s", trainer.max_epochs, monitor)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from pytorch_lightning.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
+from ecgexp.dataset.units import first_by_unit, mean_by_unit
 from ecgexp.errors import ConfigError
 from ecgexp.training import metric_names as names
 from ecgexp.training.checkpoint import KEY, SCHEMA
@@ -37,6 +39,7 @@ class Classifier(pl.LightningModule):
             that a resumed fit draws the same ones.
         monitor: The validation metric that must exist after every epoch.
         record: Plain values that every checkpoint carries: `spec`, `config`.
+        units: Which answer each validation window belongs to (window,); None when each is its own.
 
     Attributes:
         history: One row of metrics per finished epoch.
@@ -51,6 +54,7 @@ class Classifier(pl.LightningModule):
         seed: int,
         monitor: str,
         record: dict[str, Any],
+        units: NDArray[np.int64] | None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -60,6 +64,7 @@ class Classifier(pl.LightningModule):
         self._seed = seed
         self._monitor = monitor
         self._record = record
+        self._units = units
         self._losses: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._truth: list[Tensor] = []
@@ -99,6 +104,8 @@ class Classifier(pl.LightningModule):
         logits, y = torch.cat(self._logits), torch.cat(self._truth)
         self._logits.clear()
         self._truth.clear()
+        if self._units is not None:
+            logits, y = _judge(logits, y, self._units[: len(y)])
         loss = float(self.objective(logits, y))
         measured = self.objective.metrics(y.cpu().numpy(), logits.float().cpu().numpy())
         bar = {names.LOSS, names.F1_MACRO}
@@ -148,6 +155,12 @@ class Classifier(pl.LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Continue the history of the interrupted fit."""
         self.history = [dict(row) for row in checkpoint[KEY]["history"]]
+
+
+def _judge(logits: Tensor, y: Tensor, units: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+    """Average the logits (window, class) of each unit; return them and its class."""
+    mean = mean_by_unit(logits.float().cpu().numpy(), units)
+    return torch.from_numpy(mean).to(logits.device), y[first_by_unit(units, len(units))]
 
 
 def library_versions() -> dict[str, str]:

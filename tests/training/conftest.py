@@ -87,6 +87,9 @@ class ToyData(pl.LightningDataModule):
         keep = windows.y != label
         self.parts[split] = ToyWindows(windows.x[keep], windows.y[keep])
 
+    def units(self, name: str) -> None:
+        """Every window is judged by itself."""
+
     def split(self, name: str) -> ToyWindows:
         return self.parts[name]
 
