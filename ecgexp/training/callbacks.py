@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from torch import Tensor
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from ecgexp.errors import ConfigError
 
@@ -66,6 +67,24 @@ class LastCheckpoint(ModelCheckpoint):
 
     def __init__(self, *, folder: Path) -> None:
         super().__init__(dirpath=folder, filename="last", save_top_k=1, **_PLAIN)
+
+
+class WeightEma(WeightAveraging):
+    """Validate and keep an exponential moving average of the weights and statistics.
+
+    Args:
+        decay: Share of the average that every step keeps, 0..1.
+
+    Raises:
+        ConfigError: The share is out of range.
+    """
+
+    def __init__(self, *, decay: float) -> None:
+        if not 0 <= decay < 1:
+            raise ConfigError(
+                f"callbacks.weight_average.decay: {decay!r} is a share, use 0..1, 1 excluded"
+            )
+        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
 
 
 def early_stopping(
