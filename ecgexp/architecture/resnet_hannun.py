@@ -82,8 +82,9 @@ class ResNetHannun(nn.Module):
         stem: Fields of `Stem`.
         blocks: Fields of `Block`: one mapping per block, or one mapping with a list per field.
         bias: Whether convolutions have a bias although normalisation follows, as published.
-        logits: `window` gives one answer per window, the mean of the steps' answers; `step` one
-            per step (256 samples as published), for sequence labels.
+        logits: `window` gives one answer per window, the mean of the steps' answers; `step` gives
+            one per step (256 samples as published) while training, for objectives on sequences,
+            and their mean otherwise.
         dropout: Rate inside every block.
 
     Raises:
@@ -128,10 +129,10 @@ class ResNetHannun(nn.Module):
         """Map float32 windows (batch, lead, sample) to logits.
 
         Returns:
-            (batch, class), or (batch, class, step) with `logits` step.
+            (batch, class), or (batch, class, step) while training with `logits` step.
         """
         features: Tensor = self.features(x)
-        if self.per_step:
+        if self.per_step and self.training:
             steps: Tensor = self.head(features.transpose(1, 2))
             return steps.transpose(1, 2)
         # The head is linear: the mean of the steps' logits is the logits of their mean.

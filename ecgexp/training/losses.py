@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ecgexp.errors import ConfigError
+from ecgexp.training import metric_names as names
 from ecgexp.training.metrics import classification_metrics
 from ecgexp.types import SignalSpec
 
@@ -157,6 +158,70 @@ class CrossEntropy(Objective):
             logits, y, reduction="none", label_smoothing=self.label_smoothing
         )
         return self.weight[y] * smoothed
+
+
+class SequenceCrossEntropy(CrossEntropy):
+    """Cross-entropy at every step, each having the class of its window.
+
+    Figures are about windows; `f1_prior_corrected` is what Hannun et al. submitted: probabilities
+    divided by how common the classes are, so that rare ones are named more often.
+
+    Args:
+        spec: Names the classes.
+        class_counts: Windows per class in the training split.
+        class_weights: Policy, see `weights_per_class`.
+        f1_labels: Classes whose mean F1 is logged as `f1_selected`, or None.
+        label_smoothing: Share of the target spread over all classes, 0..1.
+        prior_smoothing: Windows added to the count of each class before dividing by it, 0 or more.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        spec: SignalSpec,
+        class_counts: Sequence[int],
+        class_weights: str | float,
+        f1_labels: Sequence[str] | None,
+        label_smoothing: float,
+        prior_smoothing: float,
+    ) -> None:
+        super().__init__(
+            spec=spec,
+            class_counts=class_counts,
+            class_weights=class_weights,
+            f1_labels=f1_labels,
+            label_smoothing=label_smoothing,
+        )
+        smoothing = _check_range("prior_smoothing", prior_smoothing, 1e-6, 1e9)
+        self._log_prior = np.log(np.asarray(class_counts, dtype=np.float64) + smoothing)
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the weighted loss of each window, (batch,).
+
+        Args:
+            logits: (batch, class, step), or (batch, class) where steps are averaged already.
+            y: Classes (batch,) int64.
+        """
+        if logits.ndim == 2:
+            return super().losses(logits, y)
+        of_step = functional.cross_entropy(
+            logits,
+            y[:, None].expand(-1, logits.shape[2]),
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+        return self.weight[y] * of_step.mean(dim=1)
+
+    def metrics(self, y: NDArray[np.int64], logits: NDArray[np.floating]) -> dict[str, float]:
+        """Measure a split: classes y (window,) and logits (window, class) to bare names."""
+        figures = super().metrics(y, logits)
+        if self.f1_labels:
+            corrected = super().metrics(y, logits - self._log_prior)
+            figures[names.F1_PRIOR_CORRECTED] = corrected[names.F1_SELECTED]
+        return figures
 
 
 class Focal(Objective):

@@ -15,6 +15,7 @@ PRECISION_MACRO = "precision_macro"
 RECALL_MACRO = "recall_macro"
 AUROC = "auroc"
 F1_SELECTED = "f1_selected"
+F1_PRIOR_CORRECTED = "f1_prior_corrected"
 LEARNING_RATE = "learning_rate"
 
 F1 = "f1"
@@ -22,6 +23,7 @@ PRECISION = "precision"
 RECALL = "recall"
 
 OVERALL = (ACCURACY, F1_MACRO, PRECISION_MACRO, RECALL_MACRO, AUROC)
+CONDITIONAL = (F1_SELECTED, F1_PRIOR_CORRECTED)  # what only some objectives log
 PER_CLASS = (F1, PRECISION, RECALL)
 
 TRAIN_LOSS = f"{TRAIN}/{LOSS}"
@@ -45,4 +47,4 @@ def of_split(split: str, metrics: Mapping[str, float]) -> dict[str, float]:
 def validation_names(labels: Sequence[str]) -> tuple[str, ...]:
     """Return every name that a fit may log for its validation split, what can be monitored."""
     per_class = (of_class(measure, label) for measure in PER_CLASS for label in labels)
-    return tuple(f"{VAL}/{name}" for name in (LOSS, *OVERALL, F1_SELECTED, *per_class))
+    return tuple(f"{VAL}/{name}" for name in (LOSS, *OVERALL, *CONDITIONAL, *per_class))

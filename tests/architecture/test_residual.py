@@ -56,16 +56,15 @@ def test_mean_of_step_logits_is_the_window_logits() -> None:
     steps = ResNetHannun(spec=SPEC, **{**SMALL, "logits": "step"}).eval()
     steps.load_state_dict(window.state_dict())
     x = torch.randn(3, 1, 1024)
+    torch.testing.assert_close(steps(x), window(x))
+    steps.training = True  # this switch alone: layers below go on as in evaluation
     assert steps(x).shape == (3, 4, 256)
     torch.testing.assert_close(steps(x).mean(-1), window(x))
 
 
 def test_published_step_is_256_samples() -> None:
-    assert option("resnet34_hannun", "architecture.logits=step")(torch.zeros(2, 1, 1024)).shape == (
-        2,
-        4,
-        4,
-    )
+    network = option("resnet34_hannun", "architecture.logits=step")
+    assert network.train()(torch.zeros(2, 1, 1024)).shape == (2, 4, 4)
 
 
 def test_hannun_shortcut_pools_and_adds_silent_channels() -> None:

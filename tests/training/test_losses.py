@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,12 @@ from sklearn.utils.class_weight import compute_class_weight
 from torch.nn import functional
 
 from ecgexp.errors import ConfigError
-from ecgexp.training.losses import CrossEntropy, Focal, weights_per_class
+from ecgexp.training.losses import (
+    CrossEntropy,
+    Focal,
+    SequenceCrossEntropy,
+    weights_per_class,
+)
 from ecgexp.types import SignalSpec
 
 COUNTS = (700, 40, 260)
@@ -149,3 +156,40 @@ def test_the_mean_f1_of_chosen_classes(spec: SignalSpec) -> None:
             f1_labels=["X"],
             label_smoothing=0.0,
         )
+
+
+def sequence_loss(spec: SignalSpec, **changes: Any) -> SequenceCrossEntropy:
+    values: dict[str, Any] = {
+        "spec": spec,
+        "class_counts": COUNTS,
+        "class_weights": 0.5,
+        "f1_labels": None,
+        "label_smoothing": 0.1,
+        "prior_smoothing": 10.0,
+    }
+    return SequenceCrossEntropy(**(values | changes))
+
+
+def test_every_step_is_asked_for_the_class_of_its_window(spec: SignalSpec) -> None:
+    _, y = batch()
+    logits = torch.randn(50, 3, 7, generator=torch.Generator().manual_seed(1))
+    loss = sequence_loss(spec)
+    single = CrossEntropy(
+        spec=spec, class_counts=COUNTS, class_weights=0.5, f1_labels=None, label_smoothing=0.1
+    )
+    of_step = torch.stack([single.losses(logits[..., step], y) for step in range(7)])
+    torch.testing.assert_close(loss.losses(logits, y), of_step.mean(0))
+    torch.testing.assert_close(loss.losses(logits[..., 0], y), of_step[0])
+
+
+def test_prior_correction_divides_probabilities_by_class_shares(spec: SignalSpec) -> None:
+    scores, truth = batch()
+    logits, y = scores.numpy(), truth.numpy()
+    figures = sequence_loss(spec, f1_labels=list(spec.labels[:2])).metrics(y, logits)
+    share = (np.array(COUNTS) + 10) / (sum(COUNTS) + 30)
+    corrected = (functional.softmax(scores.double(), 1).numpy() / share).argmax(1)
+    expected = f1_score(y, corrected, labels=[0, 1], average="macro")
+    assert figures["f1_prior_corrected"] == pytest.approx(expected)
+    assert figures["f1_selected"] != pytest.approx(expected)
+    with pytest.raises(ConfigError, match=r"objective\.prior_smoothing: -1 is out of range"):
+        sequence_loss(spec, prior_smoothing=-1)
