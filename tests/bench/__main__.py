@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import deploy_time, preparation, startup, train_step
+from tests.bench import deploy_time, preparation, startup, store, train_step
 from tests.bench.figure import Figure
 
-BENCHES = (train_step.measure, preparation.measure, startup.measure, deploy_time.measure)
+BENCHES = (
+    train_step.measure,
+    preparation.measure,
+    startup.measure,
+    store.measure,
+    deploy_time.measure,
+)
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ from ecgexp.errors import TrackingError
 from ecgexp.tracking import reader
 from ecgexp.tracking.found import Found
 from ecgexp.tracking.store import Store
+from tests.tracking.crowd import open_at_once
 
 
 def comparable(runs: list[Found]) -> list[tuple[str, ...]]:
@@ -90,3 +91,11 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database, but long enough to be looked at" * 50)
     with pytest.raises(TrackingError, match="file is not a database"):
         Store(experiment="one", home=tmp_path).runs()
+
+
+def test_eight_processes_open_a_fresh_store_at_once(tmp_path: Path) -> None:
+    wrong, lost = open_at_once(tmp_path / "fresh", 8)
+    assert wrong == []
+    assert lost == 0
+    runs = Store(experiment="crowd", home=tmp_path / "fresh").runs()
+    assert [run.status for run in runs] == ["FINISHED"] * 8
