@@ -160,19 +160,20 @@ class DropConnect(nn.Module):
         self.rate = rate
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map (batch, channel, sample) to the same shape."""
+        """Map (batch, channel, ...) to the same shape."""
         if not self.training or self.rate == 0.0:
             return x
         keep = 1.0 - self.rate
-        return x * (torch.rand(x.shape[0], 1, 1, device=x.device) < keep) / keep
+        one_each = (x.shape[0], *(1 for _ in x.shape[1:]))
+        return x * (torch.rand(one_each, device=x.device) < keep) / keep
 
 
 def initialise(network: nn.Module) -> None:
     """Draw weights as Keras does: He normal for convolutions, Glorot uniform for dense layers."""
     for module in network.modules():
-        if isinstance(module, nn.Conv1d):
+        if isinstance(module, nn.Conv1d | nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
         elif isinstance(module, nn.Linear):
             nn.init.xavier_uniform_(module.weight)
-        if isinstance(module, nn.Conv1d | nn.Linear) and module.bias is not None:
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear) and module.bias is not None:
             nn.init.zeros_(module.bias)

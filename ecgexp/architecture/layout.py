@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from ecgexp.errors import ConfigError
+from ecgexp.types import SignalSpec
 
 Record = TypeVar("Record")
 
@@ -96,3 +97,17 @@ def check_rate(value: float, path: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < 1.0:
         raise ConfigError(f"{path}={value!r}: write a rate of at least 0 and below 1")
     return float(value)
+
+
+def check_images(spec: SignalSpec) -> int:
+    """Return the channels of windows that are images.
+
+    Raises:
+        ConfigError: They are signals.
+    """
+    if spec.n_rows is None:
+        raise ConfigError(
+            f"architecture: this network reads images, but windows have shape {spec.window_shape}; "
+            "make images with preprocessing=beat_scalogram or preprocessing=spectrogram"
+        )
+    return spec.n_leads
