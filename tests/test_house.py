@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "ecgexp").rglob("*.py"))
 MOST_LINES, MOST_FUNCTION_LINES = 450, 60
 # Boundaries where whatever happened must be answered, each with its reason in a comment there.
-BROAD_EXCEPT_ALLOWED = {"sweep.py", "run.py", "reference.py"}
+BROAD_EXCEPT_ALLOWED = {"child.py", "run.py", "reference.py"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))

@@ -98,7 +98,8 @@ def _many(outcomes: Sequence[Outcome], target: str) -> Table:
         table.add_column(name, justify="right")
     for outcome in outcomes:
         values = [value for _, value in _figures(outcome, target)]
-        table.add_row(f"{outcome.name}\n{outcome.run_id}", outcome.status, *values)
+        status = f"{outcome.status}\n{outcome.how}" if outcome.how else outcome.status
+        table.add_row(f"{outcome.name}\n{outcome.run_id}", status, *values)
     return table
 
 
@@ -113,6 +114,7 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "run_id": outcome.run_id,
         "name": outcome.name,
         "status": outcome.status,
+        "how": outcome.how,
         "error": outcome.error,
         "metrics": outcome.metrics,
         "deployable": outcome.tags.get(names.DEPLOYABLE_TAG),

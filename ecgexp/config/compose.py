@@ -39,7 +39,7 @@ class Job:
 
 
 @contextmanager
-def _hydra(folders: Sequence[Path]) -> Iterator[list[str]]:
+def open_hydra(folders: Sequence[Path]) -> Iterator[list[str]]:
     """Open Hydra on the shipped conf folder; yield the overrides that add the user's folders."""
     from hydra import initialize_config_dir
 
@@ -59,7 +59,7 @@ def compose(config_name: str, overrides: Sequence[str] = (), folders: Sequence[P
     Raises:
         ConfigError: An option, key or value does not exist or does not parse.
     """
-    with _hydra(folders) as search_path:
+    with open_hydra(folders) as search_path:
         return _compose(config_name, list(overrides), search_path)
 
 
@@ -71,7 +71,7 @@ def compose_sweep(
     Raises:
         ConfigError: Any combination cannot be composed.
     """
-    with _hydra(folders) as search_path:
+    with open_hydra(folders) as search_path:
         return [
             _compose(config_name, list(combination), search_path)
             for combination in _expand(overrides)
@@ -124,7 +124,7 @@ def _compose(config_name: str, overrides: list[str], search_path: list[str]) -> 
         base = hydra_compose(config_name, [*search_path, *groups])
         known = OmegaConf.to_container(base, resolve=False)
     except (HydraException, OmegaConfBaseException) as error:
-        raise ConfigError(_explain(error, config_name, search_path)) from error
+        raise ConfigError(explain(error, config_name, search_path)) from error
     return Job(
         config=_plain(config),
         choices=choices,
@@ -140,7 +140,7 @@ def _plain(container: Any) -> dict[str, Any]:
     return container
 
 
-def _explain(error: Exception, config_name: str, search_path: list[str]) -> str:
+def explain(error: Exception, config_name: str, search_path: list[str]) -> str:
     """Turn Hydra's multi-line complaint into one message that names key and remedy."""
     from hydra.errors import OverrideParseException
 

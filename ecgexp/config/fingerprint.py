@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
-NOT_SCIENCE = frozenset({"name", "paths", "tracking", "resume", "format"})
+NOT_SCIENCE = frozenset({"name", "paths", "tracking", "resume", "format", "force"})
+# Groups that come after training and cannot change the float network.
+NOT_FIT = NOT_SCIENCE | {"quantization", "target", "deploy"}
 
 
 def fingerprint(config: dict[str, Any]) -> str:
@@ -17,6 +20,23 @@ def fingerprint(config: dict[str, Any]) -> str:
     Args:
         config: Plain containers with interpolations unresolved, so that folders do not leak in.
     """
-    science = {key: value for key, value in config.items() if key not in NOT_SCIENCE}
-    text = json.dumps(science, sort_keys=True, separators=(",", ":"), default=str)
+    return _hash({key: value for key, value in config.items() if key not in NOT_SCIENCE})
+
+
+def fit_fingerprint(config: dict[str, Any]) -> str:
+    """Return 16 hex digits that are the same for experiments that train the same float network.
+
+    Args:
+        config: Plain containers of one composed configuration.
+    """
+    return _hash({key: value for key, value in config.items() if key not in NOT_FIT})
+
+
+def sweep_fingerprint(fingerprints: Iterable[str]) -> str:
+    """Return 16 hex digits that are the same for sweeps over the same set of experiments."""
+    return _hash(sorted(set(fingerprints)))
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

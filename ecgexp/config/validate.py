@@ -50,6 +50,8 @@ def _root_faults(config: dict[str, Any]) -> Iterator[str]:
     seed = config.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         yield f"seed={seed!r}: use a whole number >= 0"
+    if not isinstance(config.get("force", False), bool):
+        yield f"force={config['force']!r}: use true or false"
     mode = config.get("monitor", {}).get("mode", "max")
     if mode not in ("min", "max"):
         yield f"monitor.mode={mode!r}: use min or max"

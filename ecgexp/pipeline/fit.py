@@ -6,11 +6,18 @@ import shutil
 
 from ecgexp.config.build import build
 from ecgexp.pipeline.parts import build_network
+from ecgexp.pipeline.reuse import fit_turn
 from ecgexp.pipeline.room import BEST, Room
 
 
 def fit_network(room: Room) -> None:
     """Leave `best.ckpt` in the run's folder and log the learning curves."""
+    with fit_turn(room) as taken_over:
+        if not taken_over:
+            _train(room)
+
+
+def _train(room: Room) -> None:
     from ecgexp.report import pictures
 
     config = room.config

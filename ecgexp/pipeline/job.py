@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Outcome:
         metrics: Last value of every metric.
         tags: Tags of the run.
         error: The reason when the job failed.
+        how: What a sweep did instead of a fresh start: skipped, resumed or reused.
     """
 
     run_id: str
@@ -46,14 +47,23 @@ class Outcome:
     metrics: dict[str, float]
     tags: dict[str, str]
     error: str | None = None
+    how: str = ""
 
 
-def run(job: Job, *, sweep_id: str | None = None, with_test: bool = True) -> Outcome:
+def run(
+    job: Job,
+    *,
+    parent_run_id: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    with_test: bool = True,
+) -> Outcome:
     """Run every stage of a job in one MLflow run, or finish the run that `resume` names.
 
     Args:
         job: A composed configuration.
-        sweep_id: Common tag of the jobs of one sweep.
+        parent_run_id: Run of the sweep or study that the job belongs to; such a job takes over
+            the float network of another one that differs only in what comes after training.
+        tags: Further tags of the run.
         with_test: Touch the test split; a search leaves it alone until a model is chosen.
 
     Raises:
@@ -66,7 +76,7 @@ def run(job: Job, *, sweep_id: str | None = None, with_test: bool = True) -> Out
         validate(job)
     else:
         validate(job)
-        experiment_run = _start(job, sweep_id)
+        experiment_run = _start(job, parent_run_id, tags or {})
     with experiment_run.active():
         if not resumed:
             save_job(job, experiment_run.folder / "job.yaml")
@@ -96,12 +106,12 @@ def run_name(job: Job) -> str:
     return "-".join([*dict.fromkeys(parts), f"s{job.config['seed']}"])
 
 
-def _start(job: Job, sweep_id: str | None) -> Run:
-    tags = {names.FINGERPRINT_TAG: job.fingerprint, names.OVERRIDES_TAG: " ".join(job.overrides)}
-    if sweep_id:
-        tags[names.SWEEP_TAG] = sweep_id
+def _start(job: Job, parent_run_id: str | None, tags: Mapping[str, str]) -> Run:
+    own = {names.FINGERPRINT_TAG: job.fingerprint, names.OVERRIDES_TAG: " ".join(job.overrides)}
+    if parent_run_id:
+        own[names.PARENT_TAG] = parent_run_id
     return open_store(job.config).start(
-        name=run_name(job), params=_flat(job.config), tags={**tags, **git_tags()}
+        name=run_name(job), params=_flat(job.config), tags={**own, **tags, **git_tags()}
     )
 
 
@@ -145,13 +155,3 @@ def _stages(job: Job, experiment_run: Run, *, with_test: bool) -> None:
                 work()
     with experiment_run.stage("deploy"):
         deploy_bundle(config, folder / BUNDLE, experiment_run)
-
-
-def find_by_sweep(job: Job, sweep_id: str) -> list[Outcome]:
-    """Return the outcome of one job of a sweep, empty when its run was never opened."""
-    store = open_store(job.config)
-    condition = (
-        f"tags.`{names.SWEEP_TAG}` = '{sweep_id}' and "
-        f"tags.`{names.FINGERPRINT_TAG}` = '{job.fingerprint}'"
-    )
-    return [outcome(store.reopen(found.run_id)) for found in store.search(condition)]

@@ -7,14 +7,28 @@ FINGERPRINT_TAG = "ecgexp.fingerprint"
 DEPLOYABLE_TAG = "ecgexp.deployable"
 REASON_TAG = "ecgexp.deployable_reason"
 FIDELITY_TAG = "ecgexp.fidelity"
+# Hash of the jobs of a sweep, so that the same command finds its parent run again.
 SWEEP_TAG = "ecgexp.sweep_id"
+# One start of a sweep.
+SESSION_TAG = "ecgexp.session"
+# MLflow's own: the run of the sweep or study that a run belongs to.
+PARENT_TAG = "mlflow.parentRunId"
+# Only on runs that hold others: "sweep" or "study".
+KIND_TAG = "ecgexp.kind"
+# Hashes of what training depends on, and the run whose weights were taken over because of them.
+FIT_FINGERPRINT_TAG = "ecgexp.fit_fingerprint"
+DATA_TAG = "ecgexp.data_fingerprint"
+REUSED_TAG = "ecgexp.fit_reused_from"
+# The process that works on a run.
+HOST_TAG = "ecgexp.host"
+PID_TAG = "ecgexp.pid"
+PROCESS_START_TAG = "ecgexp.process_start"
+HEARTBEAT_TAG = "ecgexp.heartbeat"
 ERROR_TAG = "ecgexp.error"
 GIT_SHA_TAG = "ecgexp.git_sha"
 GIT_DIRTY_TAG = "ecgexp.git_dirty"
 CAVEAT_TAG = "ecgexp.caveat"
 OVERRIDES_TAG = "ecgexp.overrides"
-# Only on runs that hold others: "sweep" or "study".
-KIND_TAG = "ecgexp.kind"
 
 TEST_F1 = "test/f1_macro"
 TEST_ACCURACY = "test/accuracy"

@@ -77,6 +77,18 @@ class Run:
             for first in range(0, len(entries), 1000):
                 self._client.log_batch(self.run_id, metrics=entries[first : first + 1000])
 
+    def copy_metrics(self, source: Run, *, prefixes: tuple[str, ...]) -> None:
+        """Log the whole history of another run's metrics whose names begin with a prefix."""
+        entries = [
+            entry
+            for name in source.metrics
+            if name.startswith(prefixes)
+            for entry in self._client.get_metric_history(source.run_id, name)
+        ]
+        with uninterrupted():
+            for first in range(0, len(entries), 1000):
+                self._client.log_batch(self.run_id, metrics=entries[first : first + 1000])
+
     def set_tags(self, tags: dict[str, str]) -> None:
         """Set or overwrite tags."""
         from mlflow.entities import RunTag
@@ -159,13 +171,13 @@ class Run:
             with heartbeat(self.set_tags):
                 yield
         except KeyboardInterrupt:
-            self._end(before or "KILLED", "interrupted")
+            self.end(before or "KILLED", "interrupted")
             raise
         except BaseException as error:
             kind = "" if isinstance(error, EcgexpError) else f"{type(error).__name__}: "
-            self._end(before or "FAILED", f"{kind}{error}")
+            self.end(before or "FAILED", f"{kind}{error}")
             raise
-        self._end(before or "FINISHED", None)
+        self.end(before or "FINISHED", None)
 
     def bury(self) -> None:
         """Mark a run KILLED whose process is gone, and the stage in which it was."""
@@ -183,7 +195,8 @@ class Run:
         with uninterrupted():
             self._client.set_terminated(self.run_id, status="KILLED")
 
-    def _end(self, status: str, error: str | None) -> None:
+    def end(self, status: str, error: str | None) -> None:
+        """Set the final status, and the reason where there is one."""
         if error is not None:
             self.set_tags({ERROR_TAG: error})
         with uninterrupted():

@@ -13,6 +13,8 @@ from ecgexp.errors import TrackingError
 from ecgexp.interrupt import uninterrupted
 from ecgexp.tracking import reader
 from ecgexp.tracking.found import Found
+from ecgexp.tracking.liveness import is_gone, owner_tags
+from ecgexp.tracking.names import KIND_TAG
 from ecgexp.tracking.run import Run, is_run_id
 
 if TYPE_CHECKING:
@@ -81,7 +83,9 @@ class Store:
         # MLflow's limits: 6000 characters a value, 100 parameters a call.
         items = [Param(key, str(value)[:6000]) for key, value in params.items()]
         with uninterrupted():
-            created = client.create_run(self.experiment_id(client), run_name=name, tags=tags)
+            created = client.create_run(
+                self.experiment_id(client), run_name=name, tags={**tags, **owner_tags()}
+            )
             run_id = created.info.run_id
             for first in range(0, len(items), 100):
                 client.log_batch(run_id, params=items[first : first + 100])
@@ -108,8 +112,15 @@ class Store:
             ) from error
         return Run(client=client, run_id=run_id, folder=self._folder(found))
 
-    def search(self, filter_string: str = "", limit: int = 1000) -> list[Found]:
+    def search(
+        self, filter_string: str = "", limit: int = 1000, *, parents: bool = False
+    ) -> list[Found]:
         """Return the runs that match an MLflow filter, newest first.
+
+        Args:
+            filter_string: MLflow's filter; none returns every run.
+            limit: Most runs to read.
+            parents: Return the runs that hold those of a sweep or study instead of the jobs' own.
 
         Raises:
             TrackingError: MLflow refuses the filter.
@@ -133,7 +144,21 @@ class Store:
                 params=dict(row.data.params),
             )
             for row in rows
+            if (KIND_TAG in row.data.tags) == parents
         ]
+
+    def bury_dead(self, filter_string: str = "", *, parents: bool = False) -> list[Found]:
+        """Mark the RUNNING runs KILLED whose process is gone, and return them, newest first.
+
+        Args:
+            filter_string: MLflow's filter that narrows the runs.
+            parents: Look at the runs of sweeps and studies instead of the jobs' own.
+        """
+        condition = " and ".join(filter(None, ["attributes.status = 'RUNNING'", filter_string]))
+        dead = [run for run in self.search(condition, parents=parents) if is_gone(run.tags)]
+        for run in dead:
+            self.reopen(run.run_id).bury()
+        return dead
 
     def runs(self, params: Collection[str] | None = ()) -> list[Found]:
         """Return every run of the experiment that is not deleted, newest first, fast.
