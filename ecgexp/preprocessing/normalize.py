@@ -36,3 +36,24 @@ def z_normalize(
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = np.square(centred).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + epsilon), fs_hz
+
+
+def clip(
+    x: NDArray[np.floating], fs_hz: float, *, limit: float
+) -> tuple[NDArray[np.floating], float]:
+    """Cut off what lies beyond a limit, such as the spikes of a loose electrode.
+
+    Args:
+        x: Signal or windows (..., sample).
+        fs_hz: Sampling rate of `x`; not used.
+        limit: Largest absolute value left, in the unit of `x`.
+
+    Returns:
+        The clipped values, same shape and dtype, and `fs_hz`.
+
+    Raises:
+        ConfigError: The limit is not positive.
+    """
+    if not limit > 0:
+        raise ConfigError(f"preprocessing: clip limit={limit:g}: needs a positive number")
+    return np.clip(x, -limit, limit), fs_hz

@@ -93,7 +93,9 @@ def test_overlay_changes_what_it_says_and_the_command_line_is_stronger(
         before, after = leaf(without, path), leaf(within, path)
         if not isinstance(after, dict):
             assert before != after, f"{path} repeats the default"
-            stronger = compose("config", [f"{group}={option}", f"{path}={before or 'null'}"])
+            stronger = compose(
+                "config", [f"{group}={option}", f"{path}={'null' if before is None else before}"]
+            )
             assert leaf(stronger.config, path) == before
 
 

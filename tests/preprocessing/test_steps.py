@@ -10,7 +10,7 @@ from scipy import signal as sp
 
 from ecgexp.errors import ConfigError
 from ecgexp.preprocessing.filters import bandpass, notch
-from ecgexp.preprocessing.normalize import z_normalize
+from ecgexp.preprocessing.normalize import clip, z_normalize
 from ecgexp.preprocessing.resample import resample
 
 FS = 360.0
@@ -133,3 +133,13 @@ BAD_PARAMETERS = {
 def test_bad_parameters_name_themselves(message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         BAD_PARAMETERS[message](np.zeros((1, 500)), 100.0)
+
+
+def test_clip_leaves_what_is_inside(noise: np.ndarray) -> None:
+    clipped, fs_hz = clip(noise, FS, limit=0.8)
+    assert fs_hz == FS
+    inside = np.abs(noise) < 0.8
+    np.testing.assert_array_equal(clipped[inside], noise[inside])
+    np.testing.assert_array_equal(clipped[~inside], 0.8 * np.sign(noise[~inside]))
+    with pytest.raises(ConfigError, match=r"preprocessing: clip limit=0: needs a positive number"):
+        clip(noise, FS, limit=0.0)
