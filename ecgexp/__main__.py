@@ -12,9 +12,11 @@ from ecgexp.errors import EcgexpError
 
 VERBS = {
     "run": "train, quantize, compile and measure: one MLflow run (-m sweeps)",
+    "search": "find configurations with Optuna: trials of one study, any number of workers",
     "deploy": "measure an old run, or any ONNX classifier, on a target",
     "export": "write a C library of an old run, or any ONNX classifier, for other firmware",
     "select": "list the runs that meet a condition, Pareto front marked",
+    "gather": "folds or seeds as one figure with its interval",
     "ui": "open MLflow on the store, at the experiment",
     "data": "download or inspect recordings",
     "doctor": "list tools and libraries, and what stops working without them",

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ecgexp"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"sweep", "redeploy", "export", "recordings", "selection", "search"},
+    {"sweep", "redeploy", "export", "recordings", "selection", "search", "gather"},
     {"pipeline"},
     {"training", "quantization", "deploy", "report"},
     {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -36,6 +37,20 @@ def read(made: argparse.ArgumentParser, argv: list[str]) -> argparse.Namespace:
     arguments = made.parse_intermixed_args(argv)
     set_up_logging(quiet=arguments.quiet)
     return arguments
+
+
+_OVERRIDE = re.compile(r"[+~]{0,2}[\w./@-]+=(?!=)")
+
+
+def condition_and_overrides(
+    made: argparse.ArgumentParser, argv: list[str]
+) -> tuple[str, list[str], argparse.Namespace]:
+    """Tell a condition such as `f1 > 0.9` from the overrides around it, in any order."""
+    made.add_argument("condition", nargs="?", default="", help="filter; without it every run")
+    arguments = read(made, argv)
+    words = [word for word in (arguments.condition, *arguments.overrides) if word]
+    condition = " ".join(word for word in words if not _OVERRIDE.match(word))
+    return condition, [word for word in words if _OVERRIDE.match(word)], arguments
 
 
 def set_up_logging(*, quiet: bool) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from ecgexp.cli.options import parser
+from ecgexp.cli.options import condition_and_overrides, parser
 from ecgexp.config.compose import compose
 
 TEXT = """List the FINISHED runs that meet a condition; the Pareto front is marked *.
@@ -16,17 +14,11 @@ TEXT = """List the FINISHED runs that meet a condition; the Pareto front is mark
 Short names: f1, accuracy, val_f1, int8, int8_drop, instructions, cycles, latency (us, ms, s),
 flash, ram (KiB, MiB), golden, deployable, sweep; any metric, tag or parameter by its full name."""
 
-_OVERRIDE = re.compile(r"[+~]{0,2}[\w./@-]+=(?!=)")
-
 
 def main(argv: list[str]) -> int:
     """Query the store and print the table."""
     made = parser("select", TEXT, groups=False)
-    made.add_argument("condition", nargs="?", default="", help="filter; without it every run")
-    arguments = made.parse_intermixed_args(argv)
-    words = [word for word in (arguments.condition, *arguments.overrides) if word]
-    condition = " ".join(word for word in words if not _OVERRIDE.match(word))
-    overrides = [word for word in words if _OVERRIDE.match(word)]
+    condition, overrides, arguments = condition_and_overrides(made, argv)
     job = compose("select", overrides, arguments.conf)
     from ecgexp.cli.run_tables import show_selection
     from ecgexp.pipeline import open_store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -202,6 +203,7 @@ class Store:
 
 
 def _quieten() -> None:
-    """Keep the database migration's log lines off the terminal."""
+    """Keep the database migration's log lines and a bar per fetched file off the terminal."""
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.store"):
         logging.getLogger(name).setLevel(logging.WARNING)
