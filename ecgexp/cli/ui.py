@@ -1,4 +1,4 @@
-"""`ecgexp ui`: MLflow on the right store, opened at the experiment."""
+"""`ecgexp ui`: MLflow on the right store, with our columns and charts."""
 
 from __future__ import annotations
 
@@ -9,24 +9,33 @@ import webbrowser
 from ecgexp.cli.options import parser, read
 from ecgexp.config.compose import compose
 
+TEXT = """Open MLflow's pages on the store, with our columns; Ctrl-C stops it.
+
+  ecgexp ui paths.home=runs port=5001
+  ecgexp ui columns=[f1,cycles,deployable] device=cortex_m33 --no-browser
+
+It prints where the columns, the charts and the comparison of the Pareto front are."""
+
 
 def main(argv: list[str]) -> int:
     """Serve until interrupted."""
-    made = parser("ui", "Open MLflow's pages on the store; Ctrl-C stops it.", groups=False)
-    made.add_argument("--no-browser", action="store_true", help="only print the address")
+    made = parser("ui", TEXT, groups=False)
+    made.add_argument("--no-browser", action="store_true", help="only print the addresses")
     arguments = read(made, argv)
     job = compose("select", arguments.overrides, arguments.conf)
-    from ecgexp.selection.links import run_list_url
+    from ecgexp.selection.pages import prepare_pages
     from ecgexp.tracking.server import server_command, wait_until_up
 
-    address = run_list_url(job)
-    with subprocess.Popen(server_command(job.config), stdout=sys.stderr) as server:
+    command = server_command(job.config)
+    pages = prepare_pages(job)
+    with subprocess.Popen(command, stdout=sys.stderr) as server:
         try:
             wait_until_up(server, job.config)
-            sys.stdout.write(f"{address}\n")
+            for name, address in pages.items():
+                sys.stdout.write(f"{name:<8} {address}\n")
             sys.stdout.flush()
             if not arguments.no_browser:
-                webbrowser.open(address)
+                webbrowser.open(pages["columns"])
             return server.wait()
         finally:
             server.terminate()

@@ -11,6 +11,7 @@ from ecgexp.config.compose import Job
 from ecgexp.pipeline import open_store
 from ecgexp.selection.condition import mlflow_filters, read_condition
 from ecgexp.selection.figures import full_name, is_cost
+from ecgexp.selection.view import VIEW_KEY
 
 
 def base_url(config: dict[str, Any]) -> str:
@@ -31,6 +32,12 @@ def run_list_url(job: Job, condition: str = "") -> str:
     sort = full_name(str(config["sort"]), str(config["device"]))
     order = f"orderByKey={quote(f'metrics.`{sort}`')}&orderByAsc={str(is_cost(sort)).lower()}"
     return f"{url}?searchFilter={quote(filters[0])}" + (f"&{order}" if "/" in sort else "")
+
+
+def view_urls(config: dict[str, Any], experiment_id: str) -> dict[str, str]:
+    """Return the addresses of our columns and of our charts, once the view's tag is set."""
+    url = f"{base_url(config)}/#/experiments/{experiment_id}/runs?viewStateShareKey={VIEW_KEY}"
+    return {"columns": url, "charts": f"{url}&compareRunsMode=CHART"}
 
 
 def run_url(config: dict[str, Any], experiment_id: str, run_id: str) -> str:
