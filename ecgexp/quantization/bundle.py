@@ -9,7 +9,7 @@ import re
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,7 @@ MODEL, GOLDEN = "model.onnx", "golden.npz"
 FLOAT_MODEL, CHECKPOINT, CONFIG = "model_float.onnx", "checkpoint.ckpt", "config.yaml"
 _REQUIRED = (MODEL, GOLDEN)
 _FILES = frozenset({*_REQUIRED, FLOAT_MODEL, CHECKPOINT, CONFIG})
-_SCHEMES: tuple[Scheme, ...] = ("none", "ptq_int8")
+_SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 _LIBRARIES = ("numpy", "onnx", "onnxruntime", "pytorch-lightning", "torch")
 _REMEDY = "run the training again or take the bundle from its MLflow run again"
 

@@ -79,13 +79,21 @@ class StaticInt8:
         self.tie_free = tie_free
         self.max_drop = max_drop
 
-    def quantize(self, float_onnx: Path, calibration: NDArray[np.float32], out: Path) -> Path:
+    def quantize(
+        self,
+        float_onnx: Path,
+        calibration: NDArray[np.float32],
+        out: Path,
+        weight_scales: Overrides | None = None,
+    ) -> Path:
         """Write the int8 network.
 
         Args:
             float_onnx: The exported float network, batch 1.
             calibration: Windows (window, lead, sample) of the training split.
             out: File to write; it appears only when it is complete.
+            weight_scales: Scales of weights by name, for weights that are whole multiples of them
+                already; None lets the quantizer choose.
 
         Returns:
             `out`.
@@ -99,9 +107,11 @@ class StaticInt8:
             prepared = Path(scratch) / "prepared.onnx"
             quant_pre_process(float_onnx, prepared, skip_symbolic_shape=True)
             source = onnx.load(prepared)
-            model = self._run(prepared, calibration, {})
-            overrides = silent_rectifiers(source, model)
-            silent, with_ties = len(overrides), 0
+            given = weight_scales or {}
+            model = self._run(prepared, calibration, given)
+            made_up = silent_rectifiers(source, model)
+            overrides = given | made_up
+            silent, with_ties = len(made_up), 0
             if silent:
                 model = self._run(prepared, calibration, overrides)
             if self.tie_free:
