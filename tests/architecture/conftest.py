@@ -12,6 +12,12 @@ TWELVE_LEADS = SignalSpec(
     n_samples=1000,
     labels=("a", "b", "c", "d", "e"),
 )
+IMAGE = SignalSpec(
+    fs_hz=180.0, leads=("MLII",), n_samples=100, labels=("N", "L", "R", "V"), n_rows=100
+)
+TWO_LEAD_IMAGE = SignalSpec(
+    fs_hz=50.0, leads=("I", "II"), n_samples=57, labels=("a", "b", "c"), n_rows=40
+)
 
 
 @pytest.fixture

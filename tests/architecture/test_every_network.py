@@ -15,10 +15,12 @@ import ecgexp.architecture
 from ecgexp.architecture.size import measure_size
 from ecgexp.config.build import build
 from ecgexp.config.compose import compose
+from ecgexp.errors import ConfigError
 from ecgexp.quantization.export import export_onnx
 from ecgexp.quantization.reference import run_onnx
 from ecgexp.resources import resource_folder
 from ecgexp.types import SignalSpec
+from tests.architecture.conftest import IMAGE, TWO_LEAD_IMAGE
 
 OPTIONS = sorted(
     path.stem for path in (resource_folder("conf") / "architecture").glob("[!_]*.yaml")
@@ -26,10 +28,13 @@ OPTIONS = sorted(
 
 EXPORTED = {
     *("Add", "Clip", "Concat", "Conv", "Gemm", "MaxPool", "Mul", "Pad", "ReduceMax", "ReduceMean"),
-    *("Relu", "Reshape"),
+    *("Relu", "Reshape", "Sigmoid"),
 }
 
-# (option, leads x samples, classes) -> trainable, statistics, multiply-accumulates
+# Networks over images; they are tried on two kinds of image instead of two kinds of signal.
+IMAGE_NETWORKS = {"cnn_scalogram_small", "efficientnet_b0"}
+
+# (option, window, classes) -> trainable, statistics, multiply-accumulates
 GOLDEN = {
     ("cnn_avh", "1x256", 3): (855_555, 320, 4_060_160),
     ("cnn_avh", "12x1000", 5): (1_582_341, 320, 38_269_440),
@@ -39,8 +44,12 @@ GOLDEN = {
     ("cnn_mlii17", "12x1000", 5): (72_385, 0, 1_275_200),
     ("cnn_small", "1x256", 3): (10_411, 240, 170_176),
     ("cnn_small", "12x1000", 5): (11_861, 240, 1_987_904),
+    ("cnn_scalogram_small", "1x100x100", 4): (79_924, 416, 3_057_040),
+    ("cnn_scalogram_small", "2x40x57", 3): (80_611, 416, 862_176),
     ("dscnn", "1x256", 3): (18_515, 1_024, 209_696),
     ("dscnn", "12x1000", 5): (23_989, 1_024, 2_146_256),
+    ("efficientnet_b0", "1x100x100", 4): (4_012_096, 42_016, 99_217_600),
+    ("efficientnet_b0", "2x40x57", 3): (4_011_103, 42_016, 24_959_840),
     ("efficientnetv2_1d", "1x256", 3): (30_815, 1_280, 246_944),
     ("efficientnetv2_1d", "12x1000", 5): (33_385, 1_280, 2_137_568),
     ("efficientnetv2_arr2", "1x256", 3): (17_611, 928, 281_488),
@@ -80,10 +89,21 @@ PUBLISHED = {
     "resnet34_hannun": (7680, 4, 10_466_148, 7_744, 2_080_113_664),
 }
 # option -> parameters that it must stay under, with 4 classes and 3,600 samples
-LIMITS = {"cnn_avh_small": 100_000, "resnet_hannun_small": 120_000, "cnn_small": 15_000}
+LIMITS = {
+    "cnn_scalogram_small": 150_000,
+    "cnn_avh_small": 100_000,
+    "resnet_hannun_small": 120_000,
+    "cnn_small": 15_000,
+}
 
 # Every kind of block once; an export takes seconds, so that the others are marked slow.
-EXPORTED_FAST = {"cnn_mlii17", "efficientnetv2_1d", "resnet1d", "resnet_hannun_small"}
+EXPORTED_FAST = {
+    "cnn_mlii17",
+    "cnn_scalogram_small",
+    "efficientnetv2_1d",
+    "resnet1d",
+    "resnet_hannun_small",
+}
 
 
 @functools.cache
@@ -102,19 +122,27 @@ def name(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
+def spec(name: str, spec: SignalSpec) -> SignalSpec:
+    """Return the signal, or the image that takes its place."""
+    if name not in IMAGE_NETWORKS:
+        return spec
+    return IMAGE if spec.n_leads == 1 else TWO_LEAD_IMAGE
+
+
+@pytest.fixture
 def network(name: str, spec: SignalSpec) -> torch.nn.Module:
     torch.manual_seed(0)
     return build(composed(name), path="architecture", spec=spec)
 
 
 def test_answers_finite_logits(network: torch.nn.Module, spec: SignalSpec) -> None:
-    logits = network(torch.randn(3, spec.n_leads, spec.n_samples))
+    logits = network(torch.randn(3, *spec.window_shape))
     assert logits.shape == (3, spec.n_classes)
     assert torch.isfinite(logits).all()
 
 
 def test_gradient_reaches_every_parameter(network: torch.nn.Module, spec: SignalSpec) -> None:
-    logits = network(torch.randn(8, spec.n_leads, spec.n_samples))
+    logits = network(torch.randn(8, *spec.window_shape))
     torch.nn.functional.cross_entropy(logits, torch.arange(8) % spec.n_classes).backward()
     for parameter_name, parameter in network.named_parameters():
         assert parameter.grad is not None, parameter_name
@@ -123,7 +151,7 @@ def test_gradient_reaches_every_parameter(network: torch.nn.Module, spec: Signal
 
 
 def test_one_window_does_not_see_another(network: torch.nn.Module, spec: SignalSpec) -> None:
-    x = torch.randn(4, spec.n_leads, spec.n_samples)
+    x = torch.randn(4, *spec.window_shape)
     network.eval()
     with torch.no_grad():
         together, alone = network(x), torch.cat([network(window[None]) for window in x])
@@ -132,7 +160,7 @@ def test_one_window_does_not_see_another(network: torch.nn.Module, spec: SignalS
 
 def test_size_is_the_recorded_one(name: str, network: torch.nn.Module, spec: SignalSpec) -> None:
     size = measure_size(network, spec)
-    key = (name, f"{spec.n_leads}x{spec.n_samples}", spec.n_classes)
+    key = (name, "x".join(map(str, spec.window_shape)), spec.n_classes)
     assert (size.trainable, size.statistics, size.macs) == GOLDEN[key]
 
 
@@ -146,18 +174,26 @@ def test_size_is_the_published_one(name: str) -> None:
 
 @pytest.mark.parametrize("name", LIMITS)
 def test_size_stays_under_its_limit(name: str) -> None:
-    spec = signal(3600, 4)
+    spec = IMAGE if name in IMAGE_NETWORKS else signal(3600, 4)
     size = measure_size(build(composed(name), path="architecture", spec=spec), spec)
     assert size.trainable + size.statistics < LIMITS[name]
+
+
+@pytest.mark.parametrize("name", sorted(IMAGE_NETWORKS))
+def test_a_network_of_images_refuses_signals(name: str) -> None:
+    with pytest.raises(
+        ConfigError, match=r"reads images, but windows have shape \(1, 800\); make images with"
+    ):
+        build(composed(name), path="architecture", spec=signal(800, 4))
 
 
 def export_and_compare(name: str, spec: SignalSpec, folder: Path) -> None:
     torch.manual_seed(0)
     network = build(composed(name), path="architecture", spec=spec)
-    x = torch.randn(6, spec.n_leads, spec.n_samples)
+    x = torch.randn(6, *spec.window_shape)
     with torch.no_grad():
         for _ in range(5):
-            network(2.0 * torch.randn(16, spec.n_leads, spec.n_samples))
+            network(2.0 * torch.randn(16, *spec.window_shape))
         expected = network.eval()(x).numpy()
     path = export_onnx(network, spec, folder / "net.onnx")
     np.testing.assert_allclose(run_onnx(path, x.numpy()), expected, atol=1e-4, rtol=1e-4)

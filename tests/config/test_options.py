@@ -1,5 +1,6 @@
 """Every option of every group composes, binds and builds; every experiment says what it changes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ OPTIONS = sorted(
 )
 GROUPS = sorted({group for group, _ in OPTIONS})
 SPEC = SignalSpec(fs_hz=100.0, leads=("MLII",), n_samples=500, labels=("a", "b", "c"))
+IMAGES = replace(SPEC, n_rows=50)
+OVER_IMAGES = {"cnn_scalogram_small", "efficientnet_b0"}
 
 
 def composed(group: str, option: str) -> Job:
@@ -55,7 +58,7 @@ def test_option_starts_with_what_it_is_and_a_command(group: str, option: str) ->
 def test_option_builds(group: str, option: str, tmp_path: Path) -> None:
     node = composed(group, option).config[group]
     runtime = {
-        "architecture": {"spec": SPEC},
+        "architecture": {"spec": IMAGES if option in OVER_IMAGES else SPEC},
         "objective": {"spec": SPEC, "class_counts": (5, 7, 9)},
         "trainer": {"callbacks": [], "logger": False, "default_root_dir": str(tmp_path)},
     }
