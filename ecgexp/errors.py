@@ -34,3 +34,7 @@ class RunnerError(EcgexpError):
 
 class TrackingError(EcgexpError):
     """A run or the store that holds it cannot be found or used."""
+
+
+class StoppedEarly(EcgexpError):
+    """A trial of a search that need not go on; its run is KILLED, nothing is wrong."""

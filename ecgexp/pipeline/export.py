@@ -6,6 +6,8 @@ from ecgexp.pipeline.predictions import save_predictions
 from ecgexp.pipeline.room import Room
 
 FLOAT_ONNX = "model_float.onnx"
+# Validation figures of the epoch that was kept; those without the word are the last epoch's.
+KEPT = "val/kept_"
 
 
 def export_network(room: Room) -> None:
@@ -28,5 +30,12 @@ def export_network(room: Room) -> None:
     logits = run_onnx(onnx, val.x)
     check_export(torch_logits, logits)
     difference = float(np.abs(torch_logits - logits).max(initial=0.0))
-    room.run.log_metrics({"val/torch_onnx_max_difference": difference})
-    save_predictions(room, "val", val, logits)
+    judged, answered = room.data.judge("val", logits)
+    kept = room.objective().metrics(judged.y, answered)
+    room.run.log_metrics(
+        {
+            "val/torch_onnx_max_difference": difference,
+            **{f"{KEPT}{name}": value for name, value in kept.items()},
+        }
+    )
+    save_predictions(room, "val", judged, answered)

@@ -18,6 +18,7 @@ from ecgexp.pipeline.parts import build_data, open_store
 from ecgexp.pipeline.quantize import BUNDLE, quantize_network
 from ecgexp.pipeline.room import BEST, Room
 from ecgexp.pipeline.test import measure_on_test
+from ecgexp.pipeline.trial import Trial
 from ecgexp.tracking import names
 from ecgexp.tracking.provenance import git_tags
 
@@ -55,7 +56,7 @@ def run(
     *,
     parent_run_id: str | None = None,
     tags: Mapping[str, str] | None = None,
-    with_test: bool = True,
+    trial: Trial | None = None,
 ) -> Outcome:
     """Run every stage of a job in one MLflow run, or finish the run that `resume` names.
 
@@ -64,7 +65,8 @@ def run(
         parent_run_id: Run of the sweep or study that the job belongs to; such a job takes over
             the float network of another one that differs only in what comes after training.
         tags: Further tags of the run.
-        with_test: Touch the test split; a search leaves it alone until a model is chosen.
+        trial: The trial of a search that the job is: it may stop the job, and the test split is
+            left alone until a model is chosen.
 
     Raises:
         EcgexpError: Bad input or a missing tool; the run, once open, is left FAILED.
@@ -82,7 +84,7 @@ def run(
             save_job(job, experiment_run.folder / "job.yaml")
             (experiment_run.folder / "config.yaml").write_text(to_yaml(job.config), "utf-8")
         log.info("run %s: %s", experiment_run.run_id, run_name(job))
-        _stages(job, experiment_run, with_test=with_test)
+        _stages(job, experiment_run, trial)
     return outcome(experiment_run)
 
 
@@ -125,12 +127,14 @@ def _flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _stages(job: Job, experiment_run: Run, *, with_test: bool) -> None:
+def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
     """Do the stages in order; a stage that an earlier start finished is not done again."""
     from pytorch_lightning import seed_everything
 
     config, folder = job.config, experiment_run.folder
     seed_everything(config["seed"], workers=True, verbose=False)
+    if trial is not None:
+        trial.started(experiment_run)
     with experiment_run.stage("prepare"):
         build(config["deploy"], path="deploy").check(build(config["target"], path="target"))
         data = build_data(config)
@@ -138,8 +142,11 @@ def _stages(job: Job, experiment_run: Run, *, with_test: bool) -> None:
         if data.caveat:
             experiment_run.set_tags({names.CAVEAT_TAG: data.caveat})
     room = Room(config=config, data=data, run=experiment_run)
+    if trial is not None:
+        trial.prepared(room)
+    callbacks = trial.callbacks if trial is not None else ()
     stages: list[tuple[str, Path, Callable[[], None]]] = [
-        ("fit", folder / BEST, lambda: fit_network(room)),
+        ("fit", folder / BEST, lambda: fit_network(room, callbacks)),
         ("export", folder / FLOAT_ONNX, lambda: export_network(room)),
         (
             "quantize",
@@ -147,11 +154,13 @@ def _stages(job: Job, experiment_run: Run, *, with_test: bool) -> None:
             lambda: quantize_network(room, run_name(job)),
         ),
     ]
-    if with_test:
+    if trial is None:
         stages.append(("test", folder / FLOAT_ONNX, lambda: measure_on_test(room)))
     for name, product, work in stages:
         if not (experiment_run.stage_done(name) and product.is_file()):
             with experiment_run.stage(name):
                 work()
+    if trial is not None and trial.is_measured:
+        return
     with experiment_run.stage("deploy"):
         deploy_bundle(config, folder / BUNDLE, experiment_run)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
-from ecgexp.errors import EcgexpError, TrackingError
+from ecgexp.errors import EcgexpError, StoppedEarly, TrackingError
 from ecgexp.interrupt import uninterrupted
 from ecgexp.tracking.liveness import heartbeat, owner, owner_tags
 from ecgexp.tracking.names import ERROR_TAG, STAGE_TAG
@@ -137,6 +137,9 @@ class Run:
         except KeyboardInterrupt:
             self.set_tags({STAGE_TAG + name: "killed"})
             raise
+        except StoppedEarly:
+            self.set_tags({STAGE_TAG + name: "stopped"})
+            raise
         except BaseException:
             self.set_tags({STAGE_TAG + name: "failed"})
             raise
@@ -172,6 +175,9 @@ class Run:
                 yield
         except KeyboardInterrupt:
             self.end(before or "KILLED", "interrupted")
+            raise
+        except StoppedEarly as error:
+            self.end(before or "KILLED", str(error))
             raise
         except BaseException as error:
             kind = "" if isinstance(error, EcgexpError) else f"{type(error).__name__}: "
