@@ -10,7 +10,7 @@ from ecgexp.config.validate import validate
 from ecgexp.errors import ConfigError
 from ecgexp.pipeline import open_store
 from ecgexp.selection.condition import Condition, meets, read_condition
-from ecgexp.selection.figures import cost, figure, full_name, is_cost, short_names
+from ecgexp.selection.figures import costs, figure, full_name, is_cost, short_names
 from ecgexp.selection.front import pareto_front
 from ecgexp.tracking.found import Found
 from ecgexp.tracking.names import KIND_TAG
@@ -54,7 +54,7 @@ def select(job: Job, condition: str) -> list[Row]:
         for run in runs
         if run.status == "FINISHED" and KIND_TAG not in run.tags and meets(run, wanted)
     ]
-    front = pareto_front([_costs(run, objectives) for run in chosen])
+    front = pareto_front([costs(run, objectives) for run in chosen])
     rows = [Row(run=run, pareto=best) for run, best in zip(chosen, front, strict=True)]
     return _ordered(rows, sort, config["order"])[: config["limit"]]
 
@@ -80,12 +80,6 @@ def _require_known(key: str, names: list[str], runs: list[Found], config: dict[s
                 f"of this name; use a full name as MLflow shows it, or one of "
                 f"{', '.join(short_names(str(config['device'])))}"
             )
-
-
-def _costs(run: Found, objectives: list[str]) -> tuple[float, ...] | None:
-    values = [cost(run, name) for name in objectives]
-    known = [value for value in values if value is not None]
-    return tuple(known) if values and len(known) == len(values) else None
 
 
 def _ordered(rows: list[Row], name: str, order: str) -> list[Row]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ecgexp.tracking import names
 from ecgexp.tracking.found import Found
 
@@ -47,6 +49,13 @@ def cost(run: Found, name: str) -> float | None:
     if value is None or value != value:
         return None
     return value if is_cost(name) else -value
+
+
+def costs(run: Found, names: Sequence[str]) -> tuple[float, ...] | None:
+    """Return several metrics as values to minimise; None when one is missing or there is none."""
+    values = [cost(run, name) for name in names]
+    known = [value for value in values if value is not None]
+    return tuple(known) if values and len(known) == len(values) else None
 
 
 def figure(run: Found, name: str) -> float | str | None:

@@ -13,6 +13,9 @@ from ecgexp.selection.condition import mlflow_filters, read_condition
 from ecgexp.selection.figures import full_name, is_cost
 from ecgexp.selection.view import VIEW_KEY
 
+# What `conf/select.yaml` sets, for pages that are written where that file is not composed.
+DEFAULT_URL = "http://127.0.0.1:5000"
+
 
 def base_url(config: dict[str, Any]) -> str:
     """Return the address that `ecgexp ui` serves."""
