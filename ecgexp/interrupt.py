@@ -1,7 +1,8 @@
-"""Hold Ctrl-C back for a moment in which it would do harm."""
+"""Hold Ctrl-C back where it would do harm; end with the process that started this one."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -37,3 +38,23 @@ def uninterrupted() -> Iterator[None]:
         handler = before[held]
         if callable(handler):
             handler(held, frame)
+
+
+@contextmanager
+def ends_with_its_parent() -> Iterator[None]:
+    """End this process when the one that started it is gone, so that no orphan works on."""
+    parent, stop = os.getppid(), threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.5):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    thread = threading.Thread(target=watch, name="parent-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

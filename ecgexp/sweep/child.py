@@ -14,6 +14,7 @@ from types import FrameType
 
 from ecgexp.config.compose import Job
 from ecgexp.errors import EcgexpError
+from ecgexp.interrupt import ends_with_its_parent
 from ecgexp.pipeline import Outcome, open_store, outcome, run, run_name
 from ecgexp.sweep.locks import job_lock
 from ecgexp.sweep.task import Task
@@ -51,7 +52,7 @@ def run_in_worker(task: Task) -> Outcome:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
-    with _redirected(task), _ends_with_its_parent():
+    with _redirected(task), ends_with_its_parent():
         return run_task(task)
 
 
@@ -138,26 +139,6 @@ def _redirected(task: Task) -> Iterator[None]:
             os.dup2(kept, number)
             os.close(kept)
         os.close(file)
-
-
-@contextmanager
-def _ends_with_its_parent() -> Iterator[None]:
-    """End this process when the one that started it is gone, so that no orphan works on."""
-    parent, stop = os.getppid(), threading.Event()
-
-    def watch() -> None:
-        while not stop.wait(0.5):
-            if os.getppid() != parent:
-                os.kill(os.getpid(), signal.SIGTERM)
-                return
-
-    thread = threading.Thread(target=watch, name="parent-watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
