@@ -1,0 +1,1 @@
+"""Search over configurations with Optuna: ask, run, tell."""
