@@ -70,7 +70,7 @@ class AlqOptimizer(torch.optim.Adam):
                 self._take_in(layer, gradient)
         if self._schedule is None:
             raise RuntimeError("AlqOptimizer.follow() comes before the first step")
-        done = int(self._state(self._layers[0])["count"]) - 1
+        done = int(self._state(self._layers[0])["step"]) - 1
         phase = self._schedule.phase(done)
         if phase == "prune":
             self._prune(done, self._schedule)
@@ -84,12 +84,12 @@ class AlqOptimizer(torch.optim.Adam):
         state: dict[str, Any] = self.state[layer.weight]
         if not state:
             zeros = Moments.zeros(layer.groups.layout.split(layer.weight))
-            state.update(count=torch.tensor(0.0), **_named("weight", zeros))
+            state.update(step=torch.tensor(0.0), **_named("weight", zeros))
         return state
 
     def _take_in(self, layer: _Layer, gradient: Tensor) -> None:
         state = self._state(layer)
-        state["count"] += 1
+        state["step"] += 1
         grouped = layer.groups.layout.split(gradient)
         _moments(state, "weight").update(grouped)
         if "coordinate_mean" in state:
@@ -106,7 +106,7 @@ class AlqOptimizer(torch.optim.Adam):
 
     def _moved(self, layer: _Layer, phase: Phase) -> Code:
         state = self._state(layer)
-        rate, count = self.param_groups[0]["lr"], int(state["count"])
+        rate, count = self.param_groups[0]["lr"], int(state["step"])
         code = layer.groups.code
         if phase == "coordinate":
             moments = self._of_coordinates(layer)
@@ -133,7 +133,7 @@ class AlqOptimizer(torch.optim.Adam):
         scores = []
         for layer in self._layers:
             moments = self._of_coordinates(layer)
-            count = int(self._state(layer)["count"])
+            count = int(self._state(layer)["step"])
             rate = self.param_groups[0]["lr"]
             scores.append(
                 steps.importance(
