@@ -12,7 +12,7 @@ LAYERS = [
     {"cli"},
     {"sweep", "redeploy", "export", "recordings", "selection", "search", "gather"},
     {"pipeline"},
-    {"training", "quantization", "deploy", "report"},
+    {"training", "quantization", "pruning", "deploy", "report"},
     {
         *("architecture", "augmentation", "dataset", "preprocessing", "target", "config"),
         "tracking",

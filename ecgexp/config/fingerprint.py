@@ -9,7 +9,7 @@ from typing import Any
 
 NOT_SCIENCE = frozenset({"name", "paths", "tracking", "resume", "format", "force"})
 # Groups that come after training and cannot change the float network.
-NOT_FIT = NOT_SCIENCE | {"quantization", "target", "deploy"}
+NOT_FIT = NOT_SCIENCE | {"pruning", "quantization", "target", "deploy"}
 
 
 def fingerprint(config: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""One job: prepare, fit, export, quantize, test, deploy, all into the same MLflow run."""
+"""One job: prepare, fit, prune, export, quantize, test, deploy, all into the same MLflow run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ecgexp.pipeline.deploy import deploy_bundle
 from ecgexp.pipeline.export import FLOAT_ONNX, export_network
 from ecgexp.pipeline.fit import fit_network
 from ecgexp.pipeline.parts import build_data, open_store
+from ecgexp.pipeline.prune import prune_network
 from ecgexp.pipeline.quantize import BUNDLE, quantize_network
-from ecgexp.pipeline.room import BEST, Room
+from ecgexp.pipeline.room import BEST, PRUNED, Room
 from ecgexp.pipeline.test import measure_on_test
 from ecgexp.pipeline.trial import Trial
 from ecgexp.tracking import names
@@ -131,6 +132,8 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
     """Do the stages in order; a stage that an earlier start finished is not done again."""
     from pytorch_lightning import seed_everything
 
+    from ecgexp.training.room import Pruner
+
     config, folder = job.config, experiment_run.folder
     seed_everything(config["seed"], workers=True, verbose=False)
     if trial is not None:
@@ -145,6 +148,7 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
     if trial is not None:
         trial.prepared(room)
     callbacks = trial.callbacks if trial is not None else ()
+    pruning = build(config["pruning"], path="pruning")
     stages: list[tuple[str, Path, Callable[[], None]]] = [
         ("fit", folder / BEST, lambda: fit_network(room, callbacks)),
         ("export", folder / FLOAT_ONNX, lambda: export_network(room)),
@@ -154,6 +158,8 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
             lambda: quantize_network(room, run_name(job)),
         ),
     ]
+    if isinstance(pruning, Pruner):
+        stages.insert(1, ("prune", folder / PRUNED, lambda: prune_network(room, pruning)))
     if trial is None:
         stages.append(("test", folder / FLOAT_ONNX, lambda: measure_on_test(room)))
     for name, product, work in stages:

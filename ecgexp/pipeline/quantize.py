@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from ecgexp.config.build import build
 from ecgexp.pipeline.export import FLOAT_ONNX
 from ecgexp.pipeline.predictions import answers, save_predictions
-from ecgexp.pipeline.room import BEST, Room
+from ecgexp.pipeline.room import Room
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def quantize_network(room: Room, name: str) -> None:
         name=name,
         spec=room.data.spec,
         scheme=quantizer.scheme,
-        checkpoint=folder / BEST,
+        checkpoint=room.best,
         config=folder / "config.yaml",
         float_onnx=float_onnx,
         onnx=onnx,

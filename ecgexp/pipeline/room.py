@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ecgexp.training.optimizer import OptimizerSpec
 
 BEST = "best.ckpt"
+PRUNED = "pruned.ckpt"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,12 @@ class Room:
         """Seed of the run."""
         return int(self.config["seed"])
 
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the best float network so far: the pruned one where there is one."""
+        pruned = self.folder / PRUNED
+        return pruned if pruned.is_file() else self.folder / BEST
+
     def objective(self) -> Objective:
         """Return a new objective."""
         return build_objective(self.config, self.data)
@@ -60,7 +67,7 @@ class Room:
         from ecgexp.training.checkpoint import load_into
 
         network = build_network(self.config, self.data.spec)
-        load_into(network, self.folder / BEST)
+        load_into(network, self.best)
         return network
 
     def fit(
@@ -71,6 +78,7 @@ class Room:
         optimizer: OptimizerSpec,
         max_epochs: int,
         callbacks: Sequence[pl.Callback] = (),
+        resized: bool = False,
     ) -> Path:
         """Train a network in a stage after the first fit and return its best checkpoint.
 
@@ -83,6 +91,8 @@ class Room:
             optimizer: Makes the optimizer and its schedule.
             max_epochs: Epochs of this fit.
             callbacks: Added to those of the configuration.
+            resized: Whether layers have other shapes than the architecture's; the checkpoint
+                says so.
         """
         return self.train(
             network,
@@ -91,6 +101,7 @@ class Room:
             checkpoints=self.folder / f"checkpoints-{stage}",
             prefix=f"{stage}/",
             callbacks=callbacks,
+            resized=resized,
         )[0]
 
     def train(
@@ -102,6 +113,7 @@ class Room:
         checkpoints: Path,
         prefix: str = "",
         callbacks: Sequence[pl.Callback] = (),
+        resized: bool = False,
     ) -> tuple[Path, list[dict[str, float]]]:
         """Fit in a folder of checkpoints; return the best one and the history of the fit."""
         from ecgexp.training.fit import fit
@@ -123,7 +135,7 @@ class Room:
             monitor=self.config["monitor"]["metric"],
             seed=self.seed,
             resume_from=last if last.is_file() else None,
-            run_info={"config": self.config},
+            run_info={"config": self.config, "resized": resized},
         )
         history: list[dict[str, float]] = built.lightning_module.history  # type: ignore[assignment]
         return best, history

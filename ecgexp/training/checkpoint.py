@@ -14,6 +14,7 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from ecgexp.errors import ExportError
+from ecgexp.training.resize import resize
 from ecgexp.types import SignalSpec
 
 KEY = "ecgexp"
@@ -34,6 +35,7 @@ class Checkpoint:
         versions: Library versions that wrote the file.
         epoch: Epoch that ended with this state, from 0.
         history: One row of metrics per epoch up to that one.
+        resized: Whether layers have other shapes than the configured architecture's.
     """
 
     path: Path
@@ -43,6 +45,7 @@ class Checkpoint:
     versions: dict[str, str]
     epoch: int
     history: list[dict[str, float]]
+    resized: bool
 
 
 def load_checkpoint(path: Path) -> Checkpoint:
@@ -72,6 +75,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         versions=record["versions"],
         epoch=int(content["epoch"]),
         history=record["history"],
+        resized=bool(record.get("resized", False)),
     )
 
 
@@ -85,12 +89,15 @@ def load_network_state(path: Path) -> dict[str, Tensor]:
 
 
 def load_into(network: torch.nn.Module, path: Path) -> None:
-    """Give a network the tensors of a checkpoint.
+    """Give a network the tensors, and after pruning the shapes, of a checkpoint.
 
     Raises:
         ExportError: The file cannot be read, or it is of another network.
     """
-    state = load_network_state(path)
+    checkpoint = load_checkpoint(path)
+    state = checkpoint.network_state
+    if checkpoint.resized:
+        resize(network, state)
     try:
         network.load_state_dict(state)
     except RuntimeError as error:

@@ -50,6 +50,7 @@ class TrainingRoom(Protocol):
         optimizer: OptimizerSpec,
         max_epochs: int,
         callbacks: Sequence[pl.Callback] = (),
+        resized: bool = False,
     ) -> Path:
         """Train a network, or go on with an interrupted fit; return its best checkpoint."""
 
@@ -72,4 +73,17 @@ class RetrainingQuantizer(Protocol):
             float_onnx: The same network, exported.
             calibration: Training windows (window, lead, sample).
             out: Where the ONNX file goes.
+        """
+
+
+@runtime_checkable
+class Pruner(Protocol):
+    """A method that removes channels and trains again."""
+
+    def prune(self, room: TrainingRoom, out: Path) -> tuple[nn.Module, nn.Module]:
+        """Write the checkpoint of a smaller network; return the network before and after.
+
+        Args:
+            room: Where to train; `room.network()` has the best float weights.
+            out: The checkpoint to write.
         """

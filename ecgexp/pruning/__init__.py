@@ -1,0 +1,1 @@
+"""Remove channels of a trained network and train what is left."""
