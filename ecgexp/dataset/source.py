@@ -128,7 +128,7 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
     plan = source.plan()
     if not plan.leaks:
         check_patients(plan.records, plan.patients, plan.splits)
-    check_training_classes(plan.labels, plan.class_counts("train"))
+    check_training_classes(plan.labels, plan.class_counts("train"), may_lack=plan.untaught)
     check_no_split_is_empty({split: sum(plan.class_counts(split)) for split in SPLITS})
     order = np.lexsort((plan.start, plan.record, plan.split_of_window()))
     record, start, y = plan.record[order], plan.start[order], plan.y[order]
@@ -157,6 +157,7 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
             n_samples=shape[-1],
             labels=plan.labels,
             n_rows=shape[2] if len(shape) == 4 else None,
+            features=() if plan.cutter is None else plan.cutter.features,
         ).to_dict(),
         "records": list(plan.records),
         "patients": list(plan.patients),
@@ -180,6 +181,8 @@ def _windows_of(
     guard.add(index, raw, starts)
     try:
         filtered, fs_hz = chain.apply_record(raw, plan.fs_hz)
+        if plan.cutter is not None:
+            return chain.stored_window(plan.cutter.cut(name, filtered, fs_hz, starts), fs_hz)
         first = np.round(starts * (fs_hz / plan.fs_hz)).astype(np.int64)
         return chain.stored_window(
             cut(filtered, first, round(plan.window_s * fs_hz), plan.fill), fs_hz

@@ -158,17 +158,24 @@ def check_no_split_is_empty(windows: Mapping[Split, int]) -> None:
         )
 
 
-def check_training_classes(labels: Sequence[str], counts: Sequence[int]) -> None:
+def check_training_classes(
+    labels: Sequence[str], counts: Sequence[int], *, may_lack: Sequence[str] = ()
+) -> None:
     """Refuse a class that the training split has no example of.
 
     Args:
         labels: Class names.
         counts: Training windows of each class.
+        may_lack: Classes that are allowed to have none.
 
     Raises:
         DataError: Names every empty class.
     """
-    empty = [label for label, count in zip(labels, counts, strict=True) if count == 0]
+    empty = [
+        label
+        for label, count in zip(labels, counts, strict=True)
+        if count == 0 and label not in may_lack
+    ]
     if empty:
         table = ", ".join(f"{label} {count}" for label, count in zip(labels, counts, strict=True))
         raise DataError(

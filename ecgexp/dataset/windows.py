@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,32 @@ from numpy.typing import NDArray
 Split = Literal["train", "val", "test"]
 Fill = Literal["edge", "repeat"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class Cutter(Protocol):
+    """Makes windows that hold more than a piece of the signal."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the values at the beginning of the last lead."""
+        ...
+
+    def leads(self, lead: str) -> tuple[str, ...]:
+        """Return the names of a window's leads, given the lead that is read."""
+        ...
+
+    def cut(
+        self, record: str, x: NDArray[np.floating], fs_hz: float, starts: NDArray[np.int64]
+    ) -> NDArray[np.floating]:
+        """Return windows (window, lead, sample) of a record's preprocessed signal.
+
+        Args:
+            record: Name of the record.
+            x: Its signal (lead, sample).
+            fs_hz: Sampling rate of `x`.
+            starts: First samples at the record's own rate (window,).
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +59,7 @@ class Plan:
         caveat: What a reader of the figures must know of the split; empty when patients,
             records and copies each lie on one side.
         leaks: Whether the split is known to have the same signals on two sides.
+        cutter: Makes the windows; None to cut them out of the signal as they are.
     """
 
     fs_hz: float
@@ -48,6 +75,8 @@ class Plan:
     fill: Fill = "edge"
     caveat: str = ""
     leaks: bool = False
+    untaught: tuple[str, ...] = ()
+    cutter: Cutter | None = None
 
     def split_of_window(self) -> NDArray[np.int64]:
         """Return the position in `SPLITS` of each window's split (window,)."""
