@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+LAUNCHERS := $(VENV)/.launchers
 export ECGEXP_HOME ?= $(CURDIR)/runs
 
 .PHONY: demo test property lint types bench bench-device setup tools clean
@@ -11,7 +12,7 @@ export ECGEXP_HOME ?= $(CURDIR)/runs
 demo: setup
 	$(BIN)/ecgexp run
 
-test: setup
+test: setup $(LAUNCHERS)
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 # The kernels' property tests with 500 random cases per operator instead of a sample.
@@ -38,6 +39,11 @@ setup: tools $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[deploy,search,postgres,dev]'
+	@touch $@
+
+# Joblib, submitit and Ray for sweeps: tests start real ones, the demo does without.
+$(LAUNCHERS): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[joblib,slurm,ray]'
 	@touch $@
 
 tools:
