@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ecgexp.config.build import build
 from ecgexp.pipeline.export import FLOAT_ONNX
 from ecgexp.pipeline.predictions import answers, save_predictions
@@ -12,21 +14,28 @@ from ecgexp.pipeline.room import Room
 def measure_on_test(room: Room) -> None:
     """Log the figures, predictions and pictures of the float and the quantized network."""
     from ecgexp.report import pictures
+    from ecgexp.report.classification import classification_report
     from ecgexp.training.metric_names import of_split
 
     folder, labels = room.folder, room.data.spec.labels
     objective = room.objective()
+    started = time.perf_counter()
     test, logits = answers(room, folder / FLOAT_ONNX, "test")
+    windows_per_s = len(room.data.split("test")) / (time.perf_counter() - started)
     figures = objective.metrics(test.y, logits)
     room.run.log_metrics(of_split("test", figures))
     save_predictions(room, "test", test, logits)
-    for picture in (
+    report = folder / "classification_report.txt"
+    for file in (
+        classification_report(
+            labels, test.y, logits.argmax(1), report, windows_per_s=windows_per_s
+        ),
         pictures.confusion_matrix(
             labels, test.y, logits.argmax(1), folder / "confusion_matrix.png"
         ),
         pictures.error_examples(room.data.spec, test, logits, folder / "error_examples.png"),
     ):
-        room.run.log_artefact(picture)
+        room.run.log_artefact(file)
     if build(room.config["quantization"], path="quantization").scheme == "none":
         return
     _, quantized_logits = answers(room, folder / ONNX, "test")
