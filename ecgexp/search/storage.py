@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecgexp.errors import ConfigError, TrackingError
+from ecgexp.search.quiet import quiet
 
 if TYPE_CHECKING:
     from optuna.storages import RDBStorage
@@ -71,7 +72,7 @@ class Storage:
         # Waits for other writers instead of failing.
         arguments = {"timeout": WAIT_S} if self._is_sqlite else {}
         try:
-            with self.lock("tables"):
+            with self.lock("tables"), quiet():
                 return RDBStorage(
                     self._url.render_as_string(hide_password=False),
                     engine_kwargs={"connect_args": arguments},
