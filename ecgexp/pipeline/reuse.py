@@ -1,4 +1,4 @@
-"""Train once what several jobs of a sweep need: the float network before quantization."""
+"""Train once what several jobs of a sweep need: the network before pruning and quantization."""
 
 from __future__ import annotations
 
@@ -48,6 +48,8 @@ def fit_turn(room: Room) -> Iterator[bool]:
 
 def _take_over(room: Room, wanted: dict[str, str]) -> bool:
     """Copy the network, its curves and its metrics from a run whose tags say it is the same."""
+    from ecgexp.training.checkpoint import load_checkpoint
+
     if (room.folder / "checkpoints" / "last.ckpt").is_file():
         return False  # its own fit was interrupted and goes on
     store = open_store(room.config)
@@ -61,7 +63,8 @@ def _take_over(room: Room, wanted: dict[str, str]) -> bool:
         if (source.folder / CURVES).is_file():
             _copy(source.folder / CURVES, room.folder / CURVES)
             room.run.log_artefact(room.folder / CURVES)
-        room.run.copy_metrics(source, prefixes=("train/", "val/"))
+        history = load_checkpoint(room.folder / BEST).history
+        room.run.copy_metrics(source, {key for row in history for key in row})
         room.run.set_tags({names.REUSED_TAG: found.run_id})
         return True
     return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,13 +77,13 @@ class Run:
             for first in range(0, len(entries), 1000):
                 self._client.log_batch(self.run_id, metrics=entries[first : first + 1000])
 
-    def copy_metrics(self, source: Run, *, prefixes: tuple[str, ...]) -> None:
-        """Log the whole history of another run's metrics whose names begin with a prefix."""
+    def copy_metrics(self, source: Run, keys: Collection[str]) -> None:
+        """Log the whole history of some of another run's metrics."""
         entries = [
             entry
-            for name in source.metrics
-            if name.startswith(prefixes)
-            for entry in self._client.get_metric_history(source.run_id, name)
+            for key in source.metrics
+            if key in keys
+            for entry in self._client.get_metric_history(source.run_id, key)
         ]
         with uninterrupted():
             for first in range(0, len(entries), 1000):

@@ -6,6 +6,7 @@ import pytest
 
 from ecgexp.config.build import build
 from ecgexp.config.compose import Job, compose, compose_sweep
+from ecgexp.config.fingerprint import fit_fingerprint, sweep_fingerprint
 from ecgexp.config.validate import validate
 from ecgexp.errors import ConfigError
 
@@ -137,3 +138,21 @@ def test_fingerprint_ignores_names_folders_and_order() -> None:
     assert of("seed=4").fingerprint != first
     assert of("seed=3", "optimizer.optimizer.lr=0.5").fingerprint != first
     assert of("seed=3", "paths.data=/tmp/z").fingerprint == first
+
+
+def test_the_fit_fingerprint_ignores_what_comes_after_training() -> None:
+    def of(*words: str) -> str:
+        return fit_fingerprint(compose("config", words).config)
+
+    first = of("quantization=ptq_int8", "target=corstone300_m55", "deploy=tvm")
+    assert of("quantization=none") == first
+    assert of("target=host", "deploy=none", "force=true", "name=x", "paths.home=/tmp/y") == first
+    assert of("pruning=l1_50") == first
+    assert of("seed=4") != first
+    assert of("augmentation=recording") != first
+    assert of("trainer.max_epochs=3") != first
+
+
+def test_the_sweep_fingerprint_is_that_of_the_set_of_jobs() -> None:
+    assert sweep_fingerprint(["a", "b"]) == sweep_fingerprint(["b", "a", "b"])
+    assert sweep_fingerprint(["a", "b"]) != sweep_fingerprint(["a", "c"])
