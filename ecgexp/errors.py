@@ -38,3 +38,7 @@ class TrackingError(EcgexpError):
 
 class StoppedEarly(EcgexpError):
     """A trial of a search that need not go on; its run is KILLED, nothing is wrong."""
+
+
+class PromotionError(EcgexpError):
+    """A run's model may not go on a device."""

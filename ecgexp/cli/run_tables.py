@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -16,6 +17,7 @@ from ecgexp.selection.links import run_url
 from ecgexp.tracking import names
 
 if TYPE_CHECKING:
+    from ecgexp.selection.promotion import Promoted
     from ecgexp.tracking.found import Found
 
 
@@ -73,3 +75,19 @@ def formatted(run: Found, name: str) -> str:
     """Return what a run has under a name as a table shows it."""
     value = figure(run, name)
     return value if isinstance(value, str) else number(value, name)
+
+
+def show_promotion(promoted: Promoted, config: dict[str, Any]) -> None:
+    """Print where the model is now and how it is loaded."""
+    if config["format"] == "json":
+        show_json({**asdict(promoted), "uri": promoted.uri})
+        return
+    console = wide_console()
+    title = f"{promoted.name} version {promoted.version}, alias {promoted.alias}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")
+    for key, value in sorted(promoted.tags.items()):
+        table.add_row(key, value)
+    console.print(table)
+    console.print(f"It is {promoted.uri} in {promoted.store_uri}", soft_wrap=True, markup=False)

@@ -37,6 +37,7 @@ def _log_report(report: DeployReport, experiment_run: Run) -> None:
         {
             names.DEPLOYABLE_TAG: str(report.deployable).lower(),
             names.REASON_TAG: f"{report.target}: {reason}",
+            names.deployable_tag(report.target): "true" if report.deployable else reason,
             names.FIDELITY_TAG: report.fidelity,
         }
     )

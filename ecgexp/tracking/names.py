@@ -36,6 +36,11 @@ INT8_ACCURACY = "quantization/int8_accuracy"
 INT8_DROP = "quantization/accuracy_drop"
 
 
+def deployable_tag(target: str) -> str:
+    """Return the tag that keeps the last verdict of one target: `true`, or the reasons."""
+    return f"{DEPLOYABLE_TAG}.{target}"
+
+
 def deploy_metric(target: str, name: str) -> str:
     """Return the full name of a device figure, `deploy/<target>/<name>`."""
     return f"deploy/{target}/{name}"
