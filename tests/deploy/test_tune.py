@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import signal
+import subprocess
 import sys
-from dataclasses import replace
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -15,8 +20,9 @@ import pytest
 from ecgexp.deploy import measure, tune
 from ecgexp.deploy.kernels import Kernel, QParams, conv1d
 from ecgexp.deploy.kernels.conv_schedule import choose, schedules
-from ecgexp.deploy.kernels.conv_shape import ConvShape
+from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis, ConvShape
 from ecgexp.deploy.kernels.weights import Weights
+from ecgexp.deploy.kernels.window import Window
 from ecgexp.deploy.measure import Candidate, Cost
 from ecgexp.deploy.preflight import require_measurable
 from ecgexp.deploy.program import Program, ProgramBuilder
@@ -27,54 +33,85 @@ from tests.deploy.conftest import load_target
 M55 = load_target("corstone300_m55")
 # Worst excess of the rule's choice over the measured best.
 TOLERANCE = 0.10
-# (length, c_in, c_out, kernel, stride, dilation, groups), most of them layers of bench networks.
-SHAPES = (
-    (800, 1, 24, 9, 2, 1, 1),
-    (200, 24, 24, 1, 1, 1, 1),
-    (100, 32, 48, 1, 1, 1, 1),
-    (13, 64, 80, 1, 1, 1, 1),
-    (7, 80, 96, 1, 1, 1, 1),
-    (57, 32, 64, 3, 1, 1, 1),
-    (64, 32, 6, 1, 1, 1, 1),
-    (64, 40, 24, 7, 1, 1, 1),
-    (64, 16, 16, 3, 1, 4, 1),
-    (64, 24, 24, 3, 1, 1, 2),
+
+
+class Layer(NamedTuple):
+    """A convolution; with `rows`, over as many rows as samples."""
+
+    length: int
+    c_in: int
+    c_out: int
+    kernel: int
+    stride: int = 1
+    dilation: int = 1
+    groups: int = 1
+    pooled: int = 0
+    rows: bool = False
+
+    def build(self) -> Kernel:
+        reach = (self.kernel - 1) * self.dilation
+        axis = Axis(
+            length=self.length,
+            kernel=self.kernel,
+            stride=self.stride,
+            dilation=self.dilation,
+            pads=(reach // 2, reach - reach // 2),
+        )
+        shape = ConvShape(
+            **asdict(axis),
+            c_in=self.c_in,
+            c_out=self.c_out,
+            groups=self.groups,
+            rows=axis if self.rows else ONE_ROW,
+        )
+        weights = Weights(
+            weight=np.ones((self.c_out, shape.group_in, shape.taps), np.int8),
+            x=QParams(0.1, 3),
+            w_scale=np.full(self.c_out, 0.01, np.float32),
+            y=QParams(0.2, 5),
+        )
+        kernel = conv1d.build(isa="mve", shape=shape, weights=weights)
+        if not self.pooled:
+            return kernel
+        assert kernel.pooled is not None
+        window = Window(shape.length_out, self.c_out, self.pooled, self.pooled, (0, 0))
+        together = kernel.pooled(window)
+        assert together is not None
+        return together
+
+
+# Most of them are layers of bench networks.
+LAYERS = (
+    Layer(800, 1, 24, 9, stride=2),
+    Layer(200, 24, 24, 1),
+    Layer(100, 32, 48, 1),
+    Layer(13, 64, 80, 1),
+    Layer(7, 80, 96, 1),
+    Layer(57, 32, 64, 3),
+    Layer(64, 32, 6, 1),
+    Layer(64, 16, 16, 3, dilation=4),
+    Layer(64, 24, 24, 3, groups=2),
+    Layer(64, 24, 24, 9, groups=24),
+    Layer(64, 24, 24, 3, groups=24),
+    Layer(64, 16, 16, 3, dilation=4, groups=16),
+    Layer(64, 16, 16, 5, stride=2, groups=16),
+    Layer(64, 8, 8, 3, groups=8, pooled=2),
+    Layer(60, 16, 24, 5, pooled=4),
+    Layer(12, 1, 8, 3, rows=True),
+    Layer(8, 24, 16, 3, rows=True),
+    Layer(9, 32, 16, 3, stride=2, rows=True),
+    Layer(8, 24, 24, 3, groups=24, rows=True),
 )
 
 
-def _conv(shape: tuple[int, ...]) -> Kernel:
-    length, c_in, c_out, kernel, stride, dilation, groups = shape
-    reach = (kernel - 1) * dilation
-    rng = np.random.default_rng(3)
-    return conv1d.build(
-        isa="mve",
-        shape=ConvShape(
-            length=length,
-            c_in=c_in,
-            c_out=c_out,
-            kernel=kernel,
-            stride=stride,
-            dilation=dilation,
-            pads=(reach // 2, reach - reach // 2),
-            groups=groups,
-        ),
-        weights=Weights(
-            weight=rng.integers(-127, 128, (c_out, c_in // groups, kernel)).astype(np.int8),
-            x=QParams(0.1, 3),
-            w_scale=np.full(c_out, 0.01, np.float32),
-            y=QParams(0.2, 5),
-        ),
-    )
-
-
-def _program(shapes: tuple[tuple[int, ...], ...]) -> Program:
+def _program(layers: Sequence[Layer]) -> Program:
     builder = ProgramBuilder()
     source = builder.buffer(1, "int8")
-    for shape in shapes:
-        kernel = _conv(shape)
-        elements = ((shape[0] - 1) // shape[4] + 1) * shape[2]
-        held = builder.buffer(shape[0] * shape[1], "int8")
-        builder.call(kernel, (held,), builder.buffer(elements, "int8"), str(shape))
+    for layer in layers:
+        kernel = layer.build()
+        sizes = {p.name: int(p.shape[0]) for p in kernel.func.params}
+        held, result = (builder.buffer(sizes[name], "int8") for name in ("data", "out"))
+        builder.call(kernel, (held,), result, str(layer))
     return Program(
         input=source,
         output=builder.steps[-1].output,
@@ -153,7 +190,7 @@ def test_the_best_kernels_replace_others_and_are_measured_once(
 ) -> None:
     asked = _fake_costs(monkeypatch, "1x4_unrolled")
     tuner = Tuner(target=M55, cache_folder=tmp_path / "cache", timeout_s=1.0)
-    program = _program((SHAPES[1], SHAPES[2], SHAPES[1]))
+    program = _program((LAYERS[1], LAYERS[2], LAYERS[1]))
     tuned = tuner.tune(program, tmp_path)
     assert [sorted(names) for names in asked] == [
         sorted(s for step in program.steps[:2] for s in step.kernel.variants.build)
@@ -180,7 +217,7 @@ def test_an_interrupt_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
     monkeypatch.setattr(measure, "run", interrupted)
     tuner = Tuner(target=M55, cache_folder=tmp_path / "cache", timeout_s=1.0)
-    program = _program(SHAPES[1:4])
+    program = _program(LAYERS[1:4])
     with pytest.raises(KeyboardInterrupt):
         tuner.tune(program, tmp_path)
     monkeypatch.setattr(measure, "run", finished)
@@ -190,7 +227,7 @@ def test_an_interrupt_loses_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_a_cost_is_kept_per_core_and_a_broken_file_counts_for_nothing(tmp_path: Path) -> None:
-    step = _program(SHAPES[1:2]).steps[0]
+    step = _program(LAYERS[1:2]).steps[0]
     candidate = Candidate(layer="l", schedule="s", build=lambda: step.kernel, step=step)
     cache = CostCache(folder=tmp_path, stamp=tune.source_stamp(M55))
     assert cache.read(candidate) is None
@@ -205,13 +242,60 @@ def test_a_cost_is_kept_per_core_and_a_broken_file_counts_for_nothing(tmp_path: 
     assert cache.read(candidate) is None
 
 
+_CHILD = """
+import sys
+from pathlib import Path
+from ecgexp.deploy import tune
+from tests.deploy.test_tune import LAYERS, M55, _program
+tune._BATCH = 1
+tune.os.sched_getaffinity = lambda _: {0}
+folder = Path(sys.argv[1])
+tuner = tune.Tuner(target=M55, cache_folder=folder / "cache", timeout_s=120.0)
+tuner.tune(_program(LAYERS[1:2]), folder)
+"""
+
+
+@pytest.mark.device
+@pytest.mark.usefixtures("need_device")
+def test_a_real_interrupt_keeps_what_was_measured(tmp_path: Path) -> None:
+    def start() -> subprocess.Popen[bytes]:
+        # A group of its own, as a terminal's foreground job: Ctrl-C reaches all of it.
+        return subprocess.Popen(
+            [sys.executable, "-c", _CHILD, str(tmp_path)],
+            start_new_session=True,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def kept() -> dict[Path, int]:
+        files = (tmp_path / "cache" / "schedules").glob("*")
+        return {path: path.stat().st_mtime_ns for path in files if path.suffix == ".json"}
+
+    schedules_of = LAYERS[1].build().variants
+    assert schedules_of is not None
+    child = start()
+    deadline = time.monotonic() + 100
+    while not kept() and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.02)
+    os.killpg(child.pid, signal.SIGINT)
+    assert child.wait(timeout=100) != 0, "the interrupt came too late to be one"
+    before = kept()
+    assert 0 < len(before) < len(schedules_of.build)
+    assert {path.suffix for path in (tmp_path / "cache" / "schedules").iterdir()} == {".json"}
+    assert not (tmp_path / "schedules.csv").exists()
+    assert start().wait(timeout=100) == 0
+    after = kept()
+    assert len(after) == len(schedules_of.build)
+    assert {path: after[path] for path in before} == before, "measured twice"
+    assert (tmp_path / "schedules.csv").is_file()
+
+
 @pytest.mark.device
 @pytest.mark.usefixtures("need_device")
 def test_the_rule_is_near_the_measured_best(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tuner = Tuner(target=M55, cache_folder=tmp_path / "cache", timeout_s=120.0)
-    layers = tune.distinct_layers(_program(SHAPES))
+    layers = tune.distinct_layers(_program(LAYERS))
     costs = tuner.costs(layers.values(), tmp_path)
     excess = {}
     with capsys.disabled():
@@ -222,8 +306,8 @@ def test_the_rule_is_near_the_measured_best(
             rule, least = measured[chosen].cycles_est, measured[best].cycles_est
             excess[layer] = rule / least - 1
             sys.stdout.write(
-                f"\n{layer:38} rule {chosen:13} {rule:7,} best {best:13} {least:7,} "
+                f"\n{layer:52} rule {chosen:13} {rule:7,} best {best:13} {least:7,} "
                 f"{100 * excess[layer]:+5.1f} %"
             )
-    assert len(excess) == len(SHAPES)
+    assert len(excess) == len(LAYERS)
     assert {layer: e for layer, e in excess.items() if e > TOLERANCE} == {}

@@ -34,7 +34,7 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel, Variants
+from ecgexp.deploy.kernels.kernel import Kernel, with_variants
 from ecgexp.deploy.kernels.weights import Integers
 
 Array = np.ndarray[Any, Any]
@@ -45,38 +45,40 @@ _POINTED_CHUNKS = 8
 _KEPT_CHUNKS = 4
 
 
-def build(
-    shape: ConvShape,
-    layer: Integers,
-    schedule: Schedule | None = None,
-    *,
-    tile: Callable[[ConvShape, Integers, Schedule], Tile] | None = None,
-) -> Kernel:
-    """Build the kernel.
+def build(shape: ConvShape, layer: Integers) -> Kernel:
+    """Build the kernel that the cost rule chooses.
 
     Args:
         shape: Geometry.
         layer: Weights and the rest.
-        schedule: How to compute; None leaves it to the cost rule.
-        tile: What emits the loops; None for those over one row.
     """
-    chosen = schedule or choose(shape)
-    constants = pack(shape, layer, chosen)
-    emitter = (tile or Tile)(shape, layer, chosen)
+    return build_with(Tile, shape, layer)
+
+
+def build_with(
+    tile: Callable[[ConvShape, Integers, Schedule], Tile], shape: ConvShape, layer: Integers
+) -> Kernel:
+    """Build the kernel with loops of another kind; arguments as for `build`."""
+    builds = {each.name: partial(_build, tile, shape, layer, each) for each in schedules(shape)}
+    name = f"{shape.kind}_int8_{shape.label}{layer.suffix}"
+    return with_variants(name, choose(shape).name, builds)
+
+
+def _build(
+    tile: Callable[[ConvShape, Integers, Schedule], Tile],
+    shape: ConvShape,
+    layer: Integers,
+    schedule: Schedule,
+) -> Kernel:
+    constants = pack(shape, layer, schedule)
     parameters = [
         Parameter("data", shape.size, "int8"),
         *constant_parameters(constants),
         Parameter("out", shape.positions * shape.c_out, "int8"),
     ]
     name = f"{shape.kind}_int8_{shape.label}"
-    again = partial(build, shape, layer, tile=tile)
-    variants = Variants(
-        layer=f"{name}{layer.suffix}",
-        chosen=chosen.name,
-        build={each.name: partial(again, each) for each in schedules(shape)},
-    )
-    func = prim_func(name, parameters, emitter.body)
-    return Kernel(name, func, constants, shape.macs, variants=variants)
+    func = prim_func(name, parameters, tile(shape, layer, schedule).body)
+    return Kernel(name, func, constants, shape.macs)
 
 
 def pack(shape: ConvShape, layer: Integers, schedule: Schedule) -> tuple[Array, ...]:

@@ -6,10 +6,11 @@ is requantized once: bit-equal, without the tensor between the two.
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 from ecgexp.deploy.kernels import conv1d_mve, helium
-from ecgexp.deploy.kernels.conv_schedule import Schedule, choose
+from ecgexp.deploy.kernels.conv_schedule import Schedule, choose, schedules
 from ecgexp.deploy.kernels.conv_shape import ConvShape
 from ecgexp.deploy.kernels.ir import (
     Parameter,
@@ -21,7 +22,7 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.kernel import Kernel, with_variants
 from ecgexp.deploy.kernels.weights import Integers
 from ecgexp.deploy.kernels.window import LOWEST, Window
 
@@ -29,6 +30,8 @@ _LANES = 4
 _TOGETHER = 2
 _UNROLLED_TAPS = 4
 _UNROLLED_CHUNKS = 1
+# Two positions by four channels at once, whatever the order.
+_TILE: Literal["2x4"] = "2x4"
 
 
 def build(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
@@ -38,10 +41,18 @@ def build(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
     overlap, which would compute sums twice, and convolutions in 4 x 2 tiles, which share more loads
     than pooling saves: measured, joining them in 2 x 4 tiles takes 4 to 29 % more instructions.
     """
-    schedule = choose(shape)
-    tile = _PooledTile(shape, layer, schedule, window)
+    rule = choose(shape)
+    tile = _PooledTile(shape, layer, rule, window)
     if window.stride < window.kernel or tile.columns_pay(tile.last - tile.first):
         return None
+    orders = [each for each in schedules(shape) if each.tile == _TILE]
+    builds = {each.name: partial(_build, shape, layer, window, each) for each in orders}
+    layer_name = f"conv1d_int8_{shape.label}_max{window.label}{layer.suffix}"
+    return with_variants(layer_name, Schedule(_TILE, rule.order).name, builds)
+
+
+def _build(shape: ConvShape, layer: Integers, window: Window, schedule: Schedule) -> Kernel:
+    tile = _PooledTile(shape, layer, schedule, window)
     constants = conv1d_mve.pack(shape, layer, schedule)
     parameters = [
         Parameter("data", shape.length * shape.c_in, "int8"),

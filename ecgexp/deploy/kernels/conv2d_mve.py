@@ -20,9 +20,9 @@ from ecgexp.deploy.kernels.weights import Integers
 _LANES = 16
 
 
-def build(shape: ConvShape, layer: Integers, schedule: Schedule | None = None) -> Kernel:
+def build(shape: ConvShape, layer: Integers) -> Kernel:
     """Build the kernel; arguments as for `conv1d_mve.build`."""
-    return conv1d_mve.build(shape, layer, schedule, tile=_RowTile)
+    return conv1d_mve.build_with(_RowTile, shape, layer)
 
 
 class _RowTile(conv1d_mve.Tile):

@@ -6,11 +6,12 @@ are pooled before they are requantized.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from ecgexp.deploy.kernels import helium
 from ecgexp.deploy.kernels.conv_shape import ConvShape
-from ecgexp.deploy.kernels.depthwise_mve import LANES, QUAD, Loops, Plan, pack
+from ecgexp.deploy.kernels.depthwise_mve import LANES, QUAD, Loops, Plan, pack, shares
 from ecgexp.deploy.kernels.ir import (
     Parameter,
     T,
@@ -21,7 +22,7 @@ from ecgexp.deploy.kernels.ir import (
     ramp,
     store,
 )
-from ecgexp.deploy.kernels.kernel import Kernel
+from ecgexp.deploy.kernels.kernel import Kernel, with_variants
 from ecgexp.deploy.kernels.weights import Integers
 from ecgexp.deploy.kernels.window import Window
 
@@ -34,15 +35,22 @@ def build(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
     Arguments as for `depthwise_mve.build`, and the windows of the pooling. Apart stay windows that
     overlap or are long, and those whose positions cannot share one vector of samples.
     """
-    plan = Plan.of(shape)
+    plan = Plan.options(shape)[0]
     fitting = (LANES - shape.kernel) // plan.shift + 1
     fits = window.kernel <= min(fitting, _UNROLLED_TAPS)
     if not shape.is_flat or plan.spacing > 1 or not fits or window.stride < window.kernel:
         return None
-    together = (fitting - window.kernel) // window.stride + 1
-    # Equal shares: the last group overlaps the one before it by as little as possible.
-    groups = -(-window.length_out // together)
-    loops = _PooledLoops(shape, plan.shift, layer, window, -(-window.length_out // groups))
+    counts = shares(window.length_out, (fitting - window.kernel) // window.stride + 1)
+    builds = {
+        f"turned{together}": partial(_build, shape, layer, window, plan.shift, together)
+        for together in counts
+    }
+    name = f"depthwise_{shape.kind}_int8_{shape.label}_max{window.label}{layer.suffix}"
+    return with_variants(name, f"turned{counts[0]}", builds)
+
+
+def _build(shape: ConvShape, layer: Integers, window: Window, shift: int, together: int) -> Kernel:
+    loops = _PooledLoops(shape, shift, layer, window, together)
     constants = pack(shape, layer)
     parameters = [
         Parameter("data", shape.size, "int8"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -76,6 +77,18 @@ class Kernel:
     maximum: Window | None = None
     pooled: Callable[[Window], Kernel | None] | None = None
     variants: Variants | None = None
+
+
+def with_variants(layer: str, chosen: str, builds: Mapping[str, Callable[[], Kernel]]) -> Kernel:
+    """Build one of several schedules; the kernel knows the others.
+
+    Args:
+        layer: Operator and shape.
+        chosen: The schedule to build.
+        builds: Schedule to a function that builds it.
+    """
+    again = {name: partial(with_variants, layer, name, builds) for name in builds}
+    return replace(builds[chosen](), variants=Variants(layer, chosen, again))
 
 
 def check_isa(isa: str) -> None:
