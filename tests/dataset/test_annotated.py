@@ -115,7 +115,7 @@ def test_symbol_that_names_a_window(symbols: str, named: str | None) -> None:
     assert start.tolist() == [3600] * len(expected)
 
 
-def write_edb(folder: Path, names: list[str]) -> None:
+def write_edb(folder: Path, names: list[str], unusual: str = "V") -> None:
     """Write two leads in format 212 at 250 Hz, rhythm marks, ST and T changes, as published."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -134,7 +134,7 @@ def write_edb(folder: Path, names: list[str]) -> None:
             write_dir=str(folder),
         )
         beats = np.arange(125, 250 * 60, 250)
-        kinds = ["V" if (k // 10) % 3 == 2 else "N" for k in range(len(beats))]
+        kinds = [unusual if (k // 10) % 3 == 2 else "N" for k in range(len(beats))]
         marks = [(10, "+", "(N"), (5000, "s", "(ST0+"), (7500, "+", "(AFIB"), (9000, "T", "(T1-")]
         marks += [(11000, "+", "(B")]
         rows = sorted([*marks, *((int(b), k, "") for b, k in zip(beats, kinds, strict=True))])
