@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import deploy_time, preparation, startup, store, train_step
+from tests.bench import deploy_time, preparation, scalograms, startup, store, train_step
 from tests.bench.figure import Figure
 
 BENCHES = (
     train_step.measure,
     preparation.measure,
+    scalograms.measure,
     startup.measure,
     store.measure,
     deploy_time.measure,
