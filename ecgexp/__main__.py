@@ -17,6 +17,7 @@ VERBS = {
     "export": "write a C library of an old run, or any ONNX classifier, for other firmware",
     "select": "list the runs that meet a condition, Pareto front marked",
     "gather": "folds or seeds as one figure with its interval",
+    "compare": "set runs side by side: configuration, figures, layers, confusion matrices",
     "promote": "register a run's model under an alias, with its figures and C library",
     "ui": "open MLflow on the store, at the experiment",
     "data": "download or inspect recordings",

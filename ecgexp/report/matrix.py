@@ -3,12 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from ecgexp.report import style
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """One matrix of a picture.
+
+    Attributes:
+        title: What it shows.
+        labels: Class names.
+        counts: True class by predicted class (class, class).
+    """
+
+    title: str
+    labels: tuple[str, ...]
+    counts: NDArray[np.int64]
 
 
 def confusion_matrix(
@@ -23,13 +40,37 @@ def confusion_matrix(
         path: PNG file to write.
     """
     n = len(labels)
-    shown = [style.readable(label) for label in labels]
     counts = np.bincount(y * n + predicted, minlength=n * n).reshape(n, n)
+    return confusion_matrices(
+        [Panel(title="", labels=tuple(labels), counts=counts)], path, columns=1
+    )
+
+
+def confusion_matrices(panels: Sequence[Panel], path: Path, *, columns: int) -> Path:
+    """Draw several matrices side by side.
+
+    Args:
+        panels: Row by row.
+        path: PNG file to write.
+        columns: Matrices in a row.
+    """
+    side = 1.6 + 0.85 * max(3, *(len(panel.labels) for panel in panels))
+    columns = min(columns, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = style.sheet(columns * (side + 0.8), rows * side)
+    places = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes, panel in zip(places, panels, strict=False):
+        _draw(axes, panel)
+    for axes in places[len(panels) :]:
+        axes.set_visible(False)
+    return style.save(figure, path)
+
+
+def _draw(axes: Axes, panel: Panel) -> None:
+    counts, n = panel.counts, len(panel.labels)
+    shown = [style.readable(label) for label in panel.labels]
     support = counts.sum(axis=1)
     share = counts / np.maximum(support[:, None], 1)
-    side = 1.6 + 0.85 * max(n, 3)
-    figure = style.sheet(side + 0.8, side)
-    axes = figure.subplots()
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
     for row, column in np.ndindex(n, n):
         if counts[row, column]:
@@ -45,7 +86,8 @@ def confusion_matrix(
     axes.set_ylabel("true, with number of windows", fontsize=9)
     accuracy = counts.trace() / max(counts.sum(), 1)
     title = f"{counts.sum():,} windows, accuracy {accuracy:.3f}; rows add up to 100 %"
+    if panel.title:
+        title = f"{panel.title}\n{title}"
     axes.set_title(title, fontsize=9)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
-    return style.save(figure, path)
