@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from ecgexp.config.launcher import compose_launcher
 from ecgexp.config.validate import validate
 from ecgexp.errors import ConfigError, EcgexpError
 from ecgexp.pipeline import Outcome, build_data, home_folder, open_store, run
+from ecgexp.selection.overview import log_overview
 from ecgexp.sweep.child import find_finished, lost
 from ecgexp.sweep.launchers import Launcher, WorkersDied, make_launcher
 from ecgexp.sweep.locks import job_lock, sweep_lock
@@ -26,6 +28,8 @@ from ecgexp.tracking.run import Run
 log = logging.getLogger(__name__)
 
 TABLE = "sweep.json"
+# Time for interrupted workers to mark their runs.
+GOODBYE_S = 15.0
 
 
 class _JobsFailed(EcgexpError):
@@ -126,6 +130,8 @@ def _see_through(sweep: _Sweep, launcher: Launcher) -> tuple[list[Outcome], bool
             finally:
                 _bury(sweep, tasks, outcomes)
                 _log_table(sweep, parent, tasks, outcomes)
+                ended = [outcome.run_id for outcome in outcomes.values() if outcome.run_id]
+                log_overview(parent, ended, sweep.config)
             failed = sum(outcome.status != "FINISHED" for outcome in outcomes.values())
             if failed:
                 raise _JobsFailed(f"{failed} of {len(tasks)} jobs failed")
@@ -227,13 +233,24 @@ def _launch(
 
 
 def _bury(sweep: _Sweep, tasks: Sequence[Task], outcomes: dict[int, Outcome]) -> None:
-    """Mark what killed workers left RUNNING, and list it."""
+    """List what an interruption left, and mark the runs KILLED whose workers could not."""
+    pairs = zip(tasks, sweep.jobs, strict=True)
+    left = [(task, job) for task, job in pairs if task.number not in outcomes]
     store = open_store(sweep.config)
     session = f"tags.`{names.SESSION_TAG}` = '{tasks[0].session}'"
-    dead = {run.tags[names.FINGERPRINT_TAG] for run in store.bury_dead(session)}
-    for task, job in zip(tasks, sweep.jobs, strict=True):
-        if job.fingerprint in dead and task.number not in outcomes:
-            outcomes[task.number] = replace(lost(task, "interrupted"), status="KILLED")
+    deadline = time.monotonic() + (GOODBYE_S if left else 0.0)
+    while True:
+        store.bury_dead(session)
+        running = store.search(f"{session} and attributes.status = 'RUNNING'")
+        if not running or time.monotonic() > deadline:
+            break
+        time.sleep(0.2)
+    started = {run.tags[names.FINGERPRINT_TAG] for run in store.search(session)}
+    for task, job in left:
+        if job.fingerprint in started:
+            finished = find_finished(job, task)
+            killed = replace(lost(task, "interrupted"), status="KILLED")
+            outcomes[task.number] = replace(finished, how="") if finished else killed
 
 
 def _log_table(
