@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 MACS_PER_INSTRUCTION = 16
 ENTRY = "entry"
-_SHAPE = re.compile(r"_(?:int8|float32)_|_[nlr]\d")
+_SHAPE = re.compile(r"_(?:int8|int4|float32)_|_[nlr]\d")
 _FUSED = re.compile(r"_max\d+$")
 _TOLD = 4
 

@@ -35,11 +35,13 @@ from ecgexp.deploy.kernels.ir import (
     store,
 )
 from ecgexp.deploy.kernels.kernel import Kernel, with_variants
-from ecgexp.deploy.kernels.weights import Integers
+from ecgexp.deploy.kernels.weights import NIBBLES, Integers
 
 Array = np.ndarray[Any, Any]
 _BLOCK = 4
 _LANES = 16
+_WORDS = 4
+_NIBBLE_BITS = 4
 _POSITIONS = 2
 _POINTED_CHUNKS = 8
 _KEPT_CHUNKS = 4
@@ -60,7 +62,7 @@ def build_with(
 ) -> Kernel:
     """Build the kernel with loops of another kind; arguments as for `build`."""
     builds = {each.name: partial(_build, tile, shape, layer, each) for each in schedules(shape)}
-    name = f"{shape.kind}_int8_{shape.label}{layer.suffix}"
+    name = f"{shape.kind}_{layer.dtype}_{shape.label}{layer.suffix}"
     return with_variants(name, choose(shape).name, builds)
 
 
@@ -76,15 +78,26 @@ def _build(
         *constant_parameters(constants),
         Parameter("out", shape.positions * shape.c_out, "int8"),
     ]
-    name = f"{shape.kind}_int8_{shape.label}"
+    name = f"{shape.kind}_{layer.dtype}_{shape.label}"
     func = prim_func(name, parameters, tile(shape, layer, schedule).body)
     return Kernel(name, func, constants, shape.macs)
 
 
 def pack(shape: ConvShape, layer: Integers, schedule: Schedule) -> tuple[Array, ...]:
     """Lay out the constants of a kernel."""
-    weights = _pack_weights(shape, layer.weight, schedule)
-    return weights, _per_block(shape, layer.bias), _per_block(shape, layer.scale)
+    pairs = _ordered_pairs(shape, layer.weight, schedule)
+    bias, scale = _per_block(shape, layer.bias), _per_block(shape, layer.scale)
+    if not layer.is_packed:
+        return pairs.reshape(-1).view(np.int32), bias, scale
+    low, high = pairs[..., 0, :], pairs[..., 1, :]
+    both = high * NIBBLES + (low if _carries(layer) else low & (NIBBLES - 1))
+    words = np.ascontiguousarray(both).reshape(-1).view(np.int32)
+    return words, bias * np.int32(NIBBLES), scale / np.float32(NIBBLES)
+
+
+def _carries(layer: Integers) -> bool:
+    """Whether 16 times one weight plus any other fits a byte, so that sums need no mask."""
+    return bool(layer.weight.min() > -NIBBLES // 2)
 
 
 def _blocks(shape: ConvShape) -> int:
@@ -99,7 +112,8 @@ def _per_block(shape: ConvShape, values: Array) -> Array:
     return np.ascontiguousarray(np.pad(grouped, ((0, 0), (0, padding)))).reshape(-1)
 
 
-def _pack_weights(shape: ConvShape, weight: Array, schedule: Schedule) -> Array:
+def _ordered_pairs(shape: ConvShape, weight: Array, schedule: Schedule) -> Array:
+    """Return the weights as (group, block, pair, chunk, channel of pair, 16)."""
     runs, blocks = runs_of(shape), _blocks(shape)
     windows = weight.transpose(0, 2, 1).reshape(shape.groups, shape.group_out, runs.count, -1)
     padded = np.pad(
@@ -117,7 +131,7 @@ def _pack_weights(shape: ConvShape, weight: Array, schedule: Schedule) -> Array:
     filled = np.pad(tiled, ((0, 0), (0, 0), (0, 0), (0, filling), (0, 0)))
     ordered = filled[:, :, :, list(plan.visited), :]
     pairs = ordered.reshape(shape.groups, blocks, _BLOCK // 2, 2, plan.total, _LANES)
-    return np.ascontiguousarray(pairs.transpose(0, 1, 2, 4, 3, 5)).reshape(-1).view(np.int32)
+    return np.ascontiguousarray(pairs.transpose(0, 1, 2, 4, 3, 5))
 
 
 class Tile:
@@ -127,6 +141,10 @@ class Tile:
         self.shape, self.layer, self.schedule = shape, layer, schedule
         self.runs = runs_of(shape)
         self.plan = ChunkPlan.of(shape, self.schedule.order)
+        self.is_packed = layer.is_packed
+        self.carries = self.is_packed and _carries(layer)
+        # 32-bit words of one chunk's weights of two channels.
+        self.pair_words = _WORDS if self.is_packed else 2 * _WORDS
         self.advance = shape.stride * shape.c_in
         self.first, self.last = self._interior()
         self.has_border = self.last - self.first < shape.length_out
@@ -286,14 +304,13 @@ class Tile:
             here = base + loop * self.plan.data_step
             origin = self._origin(here)
             streams = [
-                self._hidden((pair * self.plan.total + loop * len(self.plan.chunks)) * 8)
+                self._hidden(
+                    (pair * self.plan.total + loop * len(self.plan.chunks)) * self.pair_words
+                )
                 for pair, _ in members
             ]
             for visit, (offset, index) in enumerate(self.plan.chunks):
-                taps = []
-                for (_, m), stream in zip(members, streams, strict=True):
-                    words = self.weights[ramp(stream + i32((visit * 2 + m) * 4), 4)]
-                    taps.append(T.Bind(T.reinterpret("int8x16", words)))
+                taps = self._taps(visit, [m for _, m in members], streams)
                 for j in range(len(positions)):
                     where = j * self.advance + offset
                     # At a border the same bytes may be one row's padding and the next row's input.
@@ -313,6 +330,36 @@ class Tile:
         else:
             with T.serial(self.plan.loops) as loop:
                 chunks(loop)
+        if self.carries:
+            for slot in range(len(positions) * len(members)):
+                if members[slot % len(members)][1]:
+                    store(acc, slot, acc[slot] - (acc[slot - 1] >> i32(_NIBBLE_BITS)))
+
+    def _taps(self, visit: int, channels: list[int], streams: list[Any]) -> list[Any]:
+        """Load a chunk's weights of some channels, each the first or second of its pair.
+
+        Packed weights come out 16 times as large: the first channel's by a shift; the second's are
+        the byte as it is, either without its low bits or with the first channel's weight in them,
+        whose sum `_accumulate` takes off again.
+        """
+        if not self.is_packed:
+            loaded = [
+                self.weights[ramp(stream + i32((visit * 2 + m) * _WORDS), _WORDS)]
+                for m, stream in zip(channels, streams, strict=True)
+            ]
+            return [T.Bind(T.reinterpret("int8x16", words)) for words in loaded]
+        taps: list[Any] = []
+        both: Any = None
+        for m, stream in zip(channels, streams, strict=True):
+            if m == 0:
+                words = self.weights[ramp(stream + i32(visit * _WORDS), _WORDS)]
+                both = T.Bind(T.reinterpret("int8x16", words))
+                taps.append(T.Bind(both << helium.splat(T.int8(_NIBBLE_BITS), _LANES)))
+            elif self.carries:
+                taps.append(both)
+            else:
+                taps.append(T.Bind(both & helium.splat(T.int8(-NIBBLES), _LANES)))
+        return taps
 
     def _hidden(self, index: Any) -> Any:
         """Keep LLVM from giving every load of a long loop body a pointer of its own.

@@ -47,7 +47,7 @@ def build(shape: ConvShape, layer: Integers, window: Window) -> Kernel | None:
         return None
     orders = [each for each in schedules(shape) if each.tile == _TILE]
     builds = {each.name: partial(_build, shape, layer, window, each) for each in orders}
-    layer_name = f"conv1d_int8_{shape.label}_max{window.label}{layer.suffix}"
+    layer_name = f"conv1d_{layer.dtype}_{shape.label}_max{window.label}{layer.suffix}"
     return with_variants(layer_name, Schedule(_TILE, rule.order).name, builds)
 
 
@@ -59,7 +59,7 @@ def _build(shape: ConvShape, layer: Integers, window: Window, schedule: Schedule
         *constant_parameters(constants),
         Parameter("out", window.length_out * shape.c_out, "int8"),
     ]
-    name = f"conv1d_int8_{shape.label}_max{window.kernel}"
+    name = f"conv1d_{layer.dtype}_{shape.label}_max{window.kernel}"
     return Kernel(name, prim_func(name, parameters, tile.body), constants, shape.macs)
 
 

@@ -44,7 +44,8 @@ def build(*, isa: Isa, weights: Weights) -> Kernel:
         # A dense layer is a convolution of one position and one tap.
         build_conv = conv1d_mve.build if isa == "mve" else conv1d_dsp.build
         kernel = build_conv(_shape(n_in, n_out), layer)
-        return replace(kernel, name=f"dense_int8_i{n_in}o{n_out}")
+        dtype = layer.dtype if isa == "mve" else "int8"
+        return replace(kernel, name=f"dense_{dtype}_i{n_in}o{n_out}")
     constants = (np.ascontiguousarray(layer.weight).reshape(-1), layer.bias, layer.scale)
     y, limits = layer.y, layer.limits
 

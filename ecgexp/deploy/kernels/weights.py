@@ -12,6 +12,9 @@ from ecgexp.deploy.kernels.requant import folded_bias, int8_limits, multiplier
 from ecgexp.errors import BuildError
 
 Array = np.ndarray[Any, Any]
+NIBBLES = 16
+_NIBBLE = 8
+_LEAST_SCALE = 2.0**-100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +28,7 @@ class Weights:
         w_scale: (c_out,) float32 weight scales; None for float32.
         y: Quantization of the output; None for float32.
         clamp: Fused activation range, in int8 units or real numbers.
+        pack: Whether a kernel may hold weights of -8 to 7 as two to a byte.
     """
 
     weight: Array
@@ -33,6 +37,7 @@ class Weights:
     w_scale: Array | None = None
     y: QParams | None = None
     clamp: Clamp | None = None
+    pack: bool = False
 
     @property
     def float_bias(self) -> Array:
@@ -57,6 +62,7 @@ class Weights:
             x=self.x,
             y=self.y,
             limits=int8_limits(self.clamp),
+            pack=self.pack,
         )
 
 
@@ -71,6 +77,7 @@ class Integers:
         x: Quantization of the input.
         y: Quantization of the output.
         limits: Smallest and largest output.
+        pack: Whether a kernel may hold weights of -8 to 7 as two to a byte.
     """
 
     weight: Array
@@ -79,6 +86,7 @@ class Integers:
     x: QParams
     y: QParams
     limits: tuple[int, int]
+    pack: bool = False
 
     @property
     def is_monotone(self) -> bool:
@@ -91,6 +99,25 @@ class Integers:
         sums = self.weight.reshape(len(self.weight), -1).astype(np.int64).sum(axis=1)
         bias: Array = (self.bias + self.x.zero_point * sums).astype(np.int32)
         return bias
+
+    @property
+    def is_packed(self) -> bool:
+        """Whether the weights go two to a byte.
+
+        Sums are 16 times as large then, and the two channels of a byte meet in one sum; neither may
+        leave int32, nor a multiplier the range in which a sixteenth of it is exact.
+        """
+        if not self.pack or self.weight.min() < -_NIBBLE or self.weight.max() >= _NIBBLE:
+            return False
+        flat = np.abs(self.weight.reshape(len(self.weight), -1).astype(np.int64)).sum(axis=1)
+        reach = int((flat * 128 + np.abs(self.bias.astype(np.int64))).max())
+        exact = bool(np.all((self.scale == 0) | (np.abs(self.scale) > _LEAST_SCALE)))
+        return (NIBBLES + 1) * reach < 2**31 and exact
+
+    @property
+    def dtype(self) -> str:
+        """What the weights are, in a kernel's name."""
+        return "int4" if self.is_packed else "int8"
 
     @property
     def suffix(self) -> str:
