@@ -47,6 +47,7 @@ def compile_network(
     target: Target,
     allow_float_ops: int,
     folder: Path,
+    bit_planes: bool = False,
     tuner: Tuner | None = None,
 ) -> Compiled:
     """Compile a network; the folder appears only when the library is complete.
@@ -58,6 +59,7 @@ def compile_network(
         target: What to compile for.
         allow_float_ops: How many operators of an int8 network may run in float32.
         folder: Gets the model library; one that is there is replaced.
+        bit_planes: Store weights that are sums of few bit planes as these, where that is smaller.
         tuner: Chooses schedules by measurement; without one the kernels' cost rules do.
 
     Raises:
@@ -69,7 +71,9 @@ def compile_network(
         raise BuildError(
             f"{onnx}: the output {network.output_shape} does not fit {len(labels)} labels {labels}"
         )
-    program = rewrite(network, isa=target.isa, allow_float_ops=allow_float_ops)
+    program = rewrite(
+        network, isa=target.isa, allow_float_ops=allow_float_ops, bit_planes=bit_planes
+    )
     if tuner is not None:
         program = tuner.tune(program, folder.parent)
     arena = plan_arena(program)

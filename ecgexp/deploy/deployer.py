@@ -30,6 +30,8 @@ class Deployer:
             instructions; `none` leaves it out.
         tune: Whether to measure the schedules of each layer on the emulator and keep the best;
             otherwise cost rules choose.
+        bit_planes: Whether weights that are sums of few signed bit planes stay such in flash, where
+            that is smaller than int8: it costs instructions.
         cache_dir: Keeps tools that are compiled once, and measured schedules.
         limits: Largest `flash_bytes`, `ram_bytes` and `instructions`; None for no limit.
 
@@ -45,6 +47,7 @@ class Deployer:
         allow_float_ops: int,
         profile: Literal["none", "layers"],
         tune: bool,
+        bit_planes: bool,
         cache_dir: str,
         limits: Mapping[str, float | None],
     ) -> None:
@@ -56,8 +59,9 @@ class Deployer:
             raise ConfigError(f"deploy.allow_float_ops={allow_float_ops}: write 0 or more")
         if profile not in ("none", "layers"):
             raise ConfigError(f"deploy.profile={profile}: write none or layers")
-        if not isinstance(tune, bool):
-            raise ConfigError(f"deploy.tune={tune!r}: write true or false")
+        for key, flag in (("tune", tune), ("bit_planes", bit_planes)):
+            if not isinstance(flag, bool):
+                raise ConfigError(f"deploy.{key}={flag!r}: write true or false")
         if set(limits) != set(LIMITS):
             raise ConfigError(
                 f"deploy.limits has the keys {sorted(limits)}: write exactly {', '.join(LIMITS)}"
@@ -70,6 +74,7 @@ class Deployer:
         self.allow_float_ops = allow_float_ops
         self.profile: Literal["none", "layers"] = profile
         self.tune = tune
+        self.bit_planes = bit_planes
         self.cache_dir = Path(cache_dir).expanduser()
         self.limits = dict(limits)
 
@@ -125,6 +130,7 @@ class Deployer:
             target=target,
             allow_float_ops=self.allow_float_ops,
             folder=folder / "library",
+            bit_planes=self.bit_planes,
             tuner=tuner,
         )
         inputs = compiled.library.quantise_inputs(golden.x)

@@ -25,7 +25,9 @@ from ecgexp.deploy.rewrite.walk import Value, Walk
 from ecgexp.errors import BuildError
 
 
-def rewrite(network: Network, *, isa: Isa, allow_float_ops: int) -> Program:
+def rewrite(
+    network: Network, *, isa: Isa, allow_float_ops: int, bit_planes: bool = False
+) -> Program:
     """Choose a kernel for every operator of a network.
 
     Args:
@@ -33,11 +35,12 @@ def rewrite(network: Network, *, isa: Isa, allow_float_ops: int) -> Program:
         isa: Instruction set of the kernels.
         allow_float_ops: How many operators of an int8 network may run in float32, apart from a
             final softmax and the borders.
+        bit_planes: Store weights that are sums of few bit planes as these, where that is smaller.
 
     Raises:
         BuildError: An operator has no kernel, or too many of them would run in float32.
     """
-    materialiser = Materialiser(isa=isa)
+    materialiser = Materialiser(isa=isa, bit_planes=bit_planes)
     buffer = materialiser.output(element_count(network.input_shape), "float32")
     order = np.arange(buffer.elements).reshape(network.input_shape)
     walk = Walk(network=network, materialiser=materialiser, input=buffer)

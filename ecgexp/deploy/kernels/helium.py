@@ -193,3 +193,16 @@ def scatter_words(buffer: Any, at: Any, stride: int, values: Any) -> None:
 def opaque(value: Any) -> Any:
     """Return an int32 that the compiler knows nothing about (qadd with zero, one instruction)."""
     return T.call_llvm_pure_intrin("int32", "llvm.arm.qadd", value, i32(0))
+
+
+def sum_bytes(values: Any) -> Any:
+    """Return the sum of int8x16 as int32 (vaddv)."""
+    return T.call_llvm_pure_intrin("int32", "llvm.arm.mve.addv.v16i8", values, i32(0))
+
+
+def sum_bytes_where(values: Any, bits: Any) -> Any:
+    """Return the sum of those lanes of int8x16 whose bit is set in the low half of an int32."""
+    mask = T.call_llvm_pure_intrin("boolx16", "llvm.arm.mve.pred.i2v.v16i1", bits)
+    return T.call_llvm_pure_intrin(
+        "int32", "llvm.arm.mve.addv.predicated.v16i8.v16i1", values, i32(0), mask
+    )

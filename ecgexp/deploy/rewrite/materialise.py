@@ -30,10 +30,12 @@ class Materialiser:
 
     Args:
         isa: Instruction set of the kernels.
+        bit_planes: Store weights that are sums of few bit planes as these, where that is smaller.
     """
 
-    def __init__(self, *, isa: Isa) -> None:
+    def __init__(self, *, isa: Isa, bit_planes: bool = False) -> None:
         self.isa: Isa = isa
+        self.bit_planes = bit_planes
         self.program = ProgramBuilder()
         self._done: dict[tuple[Any, ...], Buffer] = {}
 

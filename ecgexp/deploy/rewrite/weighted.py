@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ecgexp.deploy.fold import Dequantized
 from ecgexp.deploy.graph import element_count
-from ecgexp.deploy.kernels import Kernel, QParams, affine, conv1d, dense
+from ecgexp.deploy.kernels import Kernel, QParams, affine, conv1d, dense, planes_conv
 from ecgexp.deploy.kernels.conv_shape import ONE_ROW, Axis, ConvShape
 from ecgexp.deploy.kernels.weights import Weights
 from ecgexp.deploy.program import Buffer
@@ -19,6 +19,7 @@ from ecgexp.deploy.rewrite.materialise import Materialiser
 from ecgexp.deploy.rewrite.value import Padded, Real, Table, View
 
 Array = NDArray[Any]
+_DENSE = ConvShape(length=1, c_in=1, c_out=1, kernel=1, stride=1, dilation=1, pads=(0, 0), groups=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,7 +207,10 @@ class Conv(Weighted):
             rows=self.rows,
         )
         weights = self._weights(integers, x_params, y)
-        return conv1d.build(isa=materialiser.isa, shape=shape, weights=weights)
+        kernel = None
+        if materialiser.bit_planes:
+            kernel = planes_conv.build(isa=materialiser.isa, shape=shape, weights=weights)
+        return kernel or conv1d.build(isa=materialiser.isa, shape=shape, weights=weights)
 
 
 @dataclass(kw_only=True)
@@ -231,7 +235,12 @@ class Dense(Weighted):
 
     def _kernel(self, materialiser: Materialiser, weights: Weights, x: View) -> Kernel:
         laid_out = replace(weights, weight=self._laid_out(weights.weight, x))
-        return dense.build(isa=materialiser.isa, weights=laid_out)
+        kernel = None
+        if materialiser.bit_planes:
+            n_out, n_in = laid_out.weight.shape
+            shape = replace(_DENSE, c_in=n_in, c_out=n_out)
+            kernel = planes_conv.build(isa=materialiser.isa, shape=shape, weights=laid_out)
+        return kernel or dense.build(isa=materialiser.isa, weights=laid_out)
 
     def _laid_out(self, weight: Array, x: View) -> Array:
         if x.order.size != x.buffer.elements:
