@@ -20,6 +20,8 @@ class SignalSpec:
         labels: Class names in the order of the network's outputs.
         n_rows: Rows of the image that a window is, such as the scales of a scalogram; None for a
             plain signal.
+        features: Names of values that are no signal: they stand one per sample at the beginning
+            of the last lead.
     """
 
     fs_hz: float
@@ -27,6 +29,7 @@ class SignalSpec:
     n_samples: int
     labels: tuple[str, ...]
     n_rows: int | None = None
+    features: tuple[str, ...] = ()
 
     @property
     def n_leads(self) -> int:
@@ -46,7 +49,8 @@ class SignalSpec:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain containers, for JSON and checkpoints."""
-        return {**asdict(self), "leads": list(self.leads), "labels": list(self.labels)}
+        lists = {"leads": self.leads, "labels": self.labels, "features": self.features}
+        return {**asdict(self), **{name: list(words) for name, words in lists.items()}}
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> SignalSpec:
@@ -57,6 +61,7 @@ class SignalSpec:
             n_samples=int(fields["n_samples"]),
             labels=tuple(fields["labels"]),
             n_rows=None if fields.get("n_rows") is None else int(fields["n_rows"]),
+            features=tuple(fields.get("features", ())),
         )
 
 

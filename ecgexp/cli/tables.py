@@ -195,6 +195,9 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
         table.add_row(name, *[f"{figure:,}" for figure in (*figures, *counts)])
     console = wide_console()
     console.print(table)
+    if summary["features"]:
+        listed = ", ".join(summary["features"])
+        console.print(f"samples of {summary['leads'][-1]}: {listed}", markup=False)
     if summary["caveat"]:
         console.print(f"caveat: {summary['caveat']}", markup=False)
     console.print(f"example windows: {summary['picture']}", markup=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from ecgexp.dataset.records import Annotations, read_annotations, read_signal
 from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.source import Identity
 from ecgexp.dataset.units import JudgedBy
-from ecgexp.dataset.windows import SPLITS, Plan, Split
+from ecgexp.dataset.windows import SPLITS, Cutter, Plan, Split
 from ecgexp.errors import ConfigError, DataError
 from ecgexp.preprocessing.chain import Chain
 
@@ -59,6 +59,12 @@ class Task(Protocol):
         self, header: Header, annotations: Annotations
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return first sample and class of each window of a record."""
+        ...
+
+    def cutter(
+        self, headers: Sequence[Header], annotations: Sequence[Annotations]
+    ) -> Cutter | None:
+        """Return what makes the windows; None to cut them as they are."""
         ...
 
     def split(
@@ -177,7 +183,12 @@ class AnnotatedSource:
             DataError: A header, annotation or split cannot be used.
         """
         headers = self._headers()
-        found = [self._task.windows(item, read_annotations(item, _EXTENSION)) for item in headers]
+        annotations = [read_annotations(item, _EXTENSION) for item in headers]
+        found = [
+            self._task.windows(item, marks)
+            for item, marks in zip(headers, annotations, strict=True)
+        ]
+        cutter = self._task.cutter(headers, annotations)
         record = np.repeat(np.arange(len(headers)), [len(y) for _, y in found])
         start = np.concatenate([start for start, _ in found])
         y = np.concatenate([y for _, y in found])
@@ -199,7 +210,7 @@ class AnnotatedSource:
             )
         return Plan(
             fs_hz=headers[0].fs_hz,
-            leads=(self._lead,),
+            leads=(self._lead,) if cutter is None else cutter.leads(self._lead),
             labels=tuple(self._task.labels),
             window_s=self._task.window_s,
             records=records,
@@ -210,6 +221,7 @@ class AnnotatedSource:
             y=y,
             caveat=_LEAKS if self._protocol == "by_window" else self._caveat,
             leaks=self._protocol == "by_window",
+            cutter=cutter,
         )
 
     def _headers(self) -> list[Header]:

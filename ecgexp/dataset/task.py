@@ -14,7 +14,7 @@ from ecgexp.dataset.header import Header
 from ecgexp.dataset.labels import LEFT_OUT, LabelMap
 from ecgexp.dataset.records import Annotations
 from ecgexp.dataset.splits import choose_patients
-from ecgexp.dataset.windows import Split
+from ecgexp.dataset.windows import Cutter, Split
 from ecgexp.errors import ConfigError
 
 
@@ -84,6 +84,12 @@ class BeatTask:
         kept = y != LEFT_OUT
         before = round(self.before_s * header.fs_hz)
         return annotations.sample[kept] - before, y[kept]
+
+    def cutter(
+        self, headers: Sequence[Header], annotations: Sequence[Annotations]
+    ) -> Cutter | None:
+        """Return None: windows are cut as they are."""
+        return None
 
     def split(
         self,

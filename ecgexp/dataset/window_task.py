@@ -15,7 +15,7 @@ from ecgexp.dataset.labels import LEFT_OUT, LabelMap
 from ecgexp.dataset.records import Annotations
 from ecgexp.dataset.splits import split_by_fraction
 from ecgexp.dataset.task import sum_by_patient
-from ecgexp.dataset.windows import Split, tile
+from ecgexp.dataset.windows import Cutter, Split, tile
 from ecgexp.errors import ConfigError
 
 
@@ -69,6 +69,12 @@ class WindowTask:
     def describe(self) -> dict[str, Any]:
         """Return every parameter as plain containers."""
         return asdict(self)
+
+    def cutter(
+        self, headers: Sequence[Header], annotations: Sequence[Annotations]
+    ) -> Cutter | None:
+        """Return None: windows are cut as they are."""
+        return None
 
     def split(
         self,

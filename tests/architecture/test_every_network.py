@@ -36,6 +36,8 @@ IMAGE_NETWORKS = {"cnn_scalogram_small", "efficientnet_b0"}
 
 # (option, window, classes) -> trainable, statistics, multiply-accumulates
 GOLDEN = {
+    ("beat_hybrid", "1x256", 3): (2_511, 88, 113_248),
+    ("beat_hybrid", "12x1000", 5): (3_501, 88, 904_160),
     ("cnn_avh", "1x256", 3): (855_555, 320, 4_060_160),
     ("cnn_avh", "12x1000", 5): (1_582_341, 320, 38_269_440),
     ("cnn_avh_small", "1x256", 3): (79_027, 624, 691_520),
