@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -39,6 +39,8 @@ class ImageCnn(nn.Module):
     Raises:
         ConfigError: A size cannot be used, or windows are no images.
     """
+
+    reads_images: ClassVar[bool] = True
 
     def __init__(
         self,

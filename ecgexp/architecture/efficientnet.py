@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -111,6 +111,8 @@ class EfficientNet(nn.Module):
     Raises:
         ConfigError: A size is missing, unknown or not positive, or windows are no images.
     """
+
+    reads_images: ClassVar[bool] = True
 
     def __init__(
         self,

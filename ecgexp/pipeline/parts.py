@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ecgexp.config.build import build
+from ecgexp.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,8 +45,17 @@ def build_data(config: dict[str, Any]) -> EcgDataModule:
 
 
 def build_network(config: dict[str, Any], spec: SignalSpec) -> nn.Module:
-    """Return the untrained network for windows of a specification."""
+    """Return the untrained network for windows of a specification.
+
+    Raises:
+        ConfigError: The network reads signals, and windows are images.
+    """
     network: nn.Module = build(config["architecture"], path="architecture", spec=spec)
+    if spec.n_rows is not None and not getattr(network, "reads_images", False):
+        raise ConfigError(
+            f"architecture: this network reads signals, but windows are images {spec.window_shape}; "
+            "use architecture=cnn_scalogram_small or efficientnet_b0, or another preprocessing"
+        )
     return network
 
 

@@ -15,7 +15,6 @@ import ecgexp.architecture
 from ecgexp.architecture.size import measure_size
 from ecgexp.config.build import build
 from ecgexp.config.compose import compose
-from ecgexp.errors import ConfigError
 from ecgexp.quantization.export import export_onnx
 from ecgexp.quantization.reference import run_onnx
 from ecgexp.resources import resource_folder
@@ -179,14 +178,6 @@ def test_size_stays_under_its_limit(name: str) -> None:
     spec = IMAGE if name in IMAGE_NETWORKS else signal(3600, 4)
     size = measure_size(build(composed(name), path="architecture", spec=spec), spec)
     assert size.trainable + size.statistics < LIMITS[name]
-
-
-@pytest.mark.parametrize("name", sorted(IMAGE_NETWORKS))
-def test_a_network_of_images_refuses_signals(name: str) -> None:
-    with pytest.raises(
-        ConfigError, match=r"reads images, but windows have shape \(1, 800\); make images with"
-    ):
-        build(composed(name), path="architecture", spec=signal(800, 4))
 
 
 def export_and_compare(name: str, spec: SignalSpec, folder: Path) -> None:
