@@ -53,8 +53,9 @@ def build_network(config: dict[str, Any], spec: SignalSpec) -> nn.Module:
     network: nn.Module = build(config["architecture"], path="architecture", spec=spec)
     if spec.n_rows is not None and not getattr(network, "reads_images", False):
         raise ConfigError(
-            f"architecture: this network reads signals, but windows are images {spec.window_shape}; "
-            "use architecture=cnn_scalogram_small or efficientnet_b0, or another preprocessing"
+            "architecture: this network reads signals, but windows are images "
+            f"{spec.window_shape}; use architecture=cnn_scalogram_small or efficientnet_b0, or "
+            "another preprocessing"
         )
     return network
 
