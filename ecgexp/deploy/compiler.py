@@ -12,6 +12,7 @@ from ecgexp.deploy.emit import ModelLibrary, write_library
 from ecgexp.deploy.graph import element_count
 from ecgexp.deploy.importer import import_onnx
 from ecgexp.deploy.integer import rewrite
+from ecgexp.deploy.kernels.weights import BYTES, Storage
 from ecgexp.deploy.memory import Arena, plan_arena
 from ecgexp.deploy.object_file import code_bytes
 from ecgexp.deploy.program import Program, constant_bytes
@@ -47,7 +48,7 @@ def compile_network(
     target: Target,
     allow_float_ops: int,
     folder: Path,
-    bit_planes: bool = False,
+    storage: Storage = BYTES,
     tuner: Tuner | None = None,
 ) -> Compiled:
     """Compile a network; the folder appears only when the library is complete.
@@ -59,7 +60,7 @@ def compile_network(
         target: What to compile for.
         allow_float_ops: How many operators of an int8 network may run in float32.
         folder: Gets the model library; one that is there is replaced.
-        bit_planes: Store weights that are sums of few bit planes as these, where that is smaller.
+        storage: How weights may lie in flash.
         tuner: Chooses schedules by measurement; without one the kernels' cost rules do.
 
     Raises:
@@ -72,7 +73,10 @@ def compile_network(
             f"{onnx}: the output {network.output_shape} does not fit {len(labels)} labels {labels}"
         )
     program = rewrite(
-        network, isa=target.isa, allow_float_ops=allow_float_ops, bit_planes=bit_planes
+        network,
+        isa=target.isa,
+        allow_float_ops=allow_float_ops,
+        storage=storage,
     )
     if tuner is not None:
         program = tuner.tune(program, folder.parent)

@@ -7,11 +7,14 @@ import logging
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ecgexp.errors import BuildError, ConfigError
 from ecgexp.target import Target
 from ecgexp.types import Bundle, DeployReport
+
+if TYPE_CHECKING:
+    from ecgexp.deploy.program import Program
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +35,8 @@ class Deployer:
             otherwise cost rules choose.
         bit_planes: Whether weights that are sums of few signed bit planes stay such in flash, where
             that is smaller than int8: it costs instructions.
+        pack_int4: `auto` or True: weights that all lie in -8 to 7 go two to a byte, layer by layer;
+            True refuses a network without such a layer. Only Helium kernels do it.
         cache_dir: Keeps tools that are compiled once, and measured schedules.
         limits: Largest `flash_bytes`, `ram_bytes` and `instructions`; None for no limit.
 
@@ -39,7 +44,7 @@ class Deployer:
         ConfigError: A value cannot be used.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913
         self,
         *,
         n_golden: int,
@@ -48,6 +53,7 @@ class Deployer:
         profile: Literal["none", "layers"],
         tune: bool,
         bit_planes: bool,
+        pack_int4: bool | Literal["auto"],
         cache_dir: str,
         limits: Mapping[str, float | None],
     ) -> None:
@@ -62,6 +68,8 @@ class Deployer:
         for key, flag in (("tune", tune), ("bit_planes", bit_planes)):
             if not isinstance(flag, bool):
                 raise ConfigError(f"deploy.{key}={flag!r}: write true or false")
+        if not isinstance(pack_int4, bool) and pack_int4 != "auto":
+            raise ConfigError(f"deploy.pack_int4={pack_int4!r}: write auto, true or false")
         if set(limits) != set(LIMITS):
             raise ConfigError(
                 f"deploy.limits has the keys {sorted(limits)}: write exactly {', '.join(LIMITS)}"
@@ -75,6 +83,7 @@ class Deployer:
         self.profile: Literal["none", "layers"] = profile
         self.tune = tune
         self.bit_planes = bit_planes
+        self.pack_int4 = pack_int4
         self.cache_dir = Path(cache_dir).expanduser()
         self.limits = dict(limits)
 
@@ -113,6 +122,7 @@ class Deployer:
         from ecgexp.deploy.compiler import compile_network
         from ecgexp.deploy.firmware import build
         from ecgexp.deploy.golden import read_golden
+        from ecgexp.deploy.kernels.weights import Storage
         from ecgexp.deploy.report import Evidence, write_report
         from ecgexp.deploy.runner import runner_for
         from ecgexp.deploy.tune import Tuner
@@ -130,9 +140,11 @@ class Deployer:
             target=target,
             allow_float_ops=self.allow_float_ops,
             folder=folder / "library",
-            bit_planes=self.bit_planes,
+            storage=Storage(bit_planes=self.bit_planes, pack_int4=bool(self.pack_int4)),
             tuner=tuner,
         )
+        if self.pack_int4 is True:
+            _require_packed(compiled.program)
         inputs = compiled.library.quantise_inputs(golden.x)
         placed = compiled.target
         firmware = build(compiled.library.folder, inputs, placed, folder / "firmware")
@@ -162,3 +174,17 @@ class Deployer:
             f"golden_equal {report.metrics['golden_equal']:.3f}" if run_log else "built, not run",
         )
         return report
+
+
+def _require_packed(program: Program) -> None:
+    """Refuse a network without a layer whose weights go two to a byte.
+
+    Raises:
+        BuildError: There is none.
+    """
+    if not any("_int4_" in step.kernel.name for step in program.steps):
+        raise BuildError(
+            "deploy.pack_int4=true: no convolution or dense layer has weights that all lie in -8 "
+            "to 7, or the target has no Helium; quantize weights to 4 bits, or use "
+            "deploy.pack_int4=auto"
+        )

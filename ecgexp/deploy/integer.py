@@ -14,6 +14,7 @@ import numpy as np
 
 from ecgexp.deploy.graph import Network, Op, Ref, element_count
 from ecgexp.deploy.kernels import Isa, QParams
+from ecgexp.deploy.kernels.weights import BYTES, Storage
 from ecgexp.deploy.program import Buffer, Program, Step
 from ecgexp.deploy.rewrite.deferred import Deferred
 from ecgexp.deploy.rewrite.fuse import fuse_max_pools
@@ -26,7 +27,11 @@ from ecgexp.errors import BuildError
 
 
 def rewrite(
-    network: Network, *, isa: Isa, allow_float_ops: int, bit_planes: bool = False
+    network: Network,
+    *,
+    isa: Isa,
+    allow_float_ops: int,
+    storage: Storage = BYTES,
 ) -> Program:
     """Choose a kernel for every operator of a network.
 
@@ -35,12 +40,12 @@ def rewrite(
         isa: Instruction set of the kernels.
         allow_float_ops: How many operators of an int8 network may run in float32, apart from a
             final softmax and the borders.
-        bit_planes: Store weights that are sums of few bit planes as these, where that is smaller.
+        storage: How weights may lie in flash.
 
     Raises:
         BuildError: An operator has no kernel, or too many of them would run in float32.
     """
-    materialiser = Materialiser(isa=isa, bit_planes=bit_planes)
+    materialiser = Materialiser(isa=isa, storage=storage)
     buffer = materialiser.output(element_count(network.input_shape), "float32")
     order = np.arange(buffer.elements).reshape(network.input_shape)
     walk = Walk(network=network, materialiser=materialiser, input=buffer)

@@ -111,6 +111,24 @@ def quantize(path: Path, out: Path, *, tie_free: bool = True) -> Path:
     return Path(StaticInt8(**options).quantize(path, windows(path, 64, seed=2), out))
 
 
+def narrow(path: Path, out: Path) -> Path:
+    """Keep four bits of every int8 weight of a QDQ network, and the scales of all sums."""
+    model = onnx.load(path)
+    arrays = {i.name: numpy_helper.to_array(i) for i in model.graph.initializer}
+    for node in model.graph.node:
+        if node.op_type != "DequantizeLinear" or node.input[0] not in arrays:
+            continue
+        codes, scale = (arrays[name] for name in node.input[:2])
+        if codes.ndim > 1 or codes.dtype == np.int32:
+            arrays[node.input[0]] = codes >> 4
+            arrays[node.input[1]] = (scale * 16).astype(np.float32)
+    kept = [numpy_helper.from_array(a.copy(), name) for name, a in arrays.items()]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
+    onnx.save(model, out)
+    return out
+
+
 def compile_host(path: Path, folder: Path, *, allow_float_ops: int = 0) -> Compiled:
     """Compile a network for this machine."""
     graph = onnx.load(path).graph

@@ -45,6 +45,7 @@ def test_options_bind(name: str, kind: Callable[..., Any]) -> None:
         ({"timeout_s": 0.0}, "deploy.timeout_s=0.0"),
         ({"allow_float_ops": -1}, "deploy.allow_float_ops=-1"),
         ({"profile": "all"}, "deploy.profile=all: write none or layers"),
+        ({"pack_int4": "yes"}, "deploy.pack_int4='yes': write auto, true or false"),
         ({"limits": {"flash": 1}}, r"deploy.limits has the keys \['flash'\]"),
         (
             {"limits": {"flash_bytes": -5, "ram_bytes": None, "instructions": None}},
@@ -124,6 +125,30 @@ def test_guide_network_on_the_emulator_equals_onnx_runtime(
     assert report.metrics["macs"] == 763_952
     assert report.metrics["float_ops"] == 0
     assert 0 < report.metrics["instructions"] < report.metrics["cycles_est"]
+
+
+def test_a_network_without_4_bit_weights_is_refused_where_they_are_wanted(tmp_path: Path) -> None:
+    onnx = nets.quantize(ZOO["dense_only"](tmp_path / "f.onnx"), tmp_path / "q.onnx")
+    deployer = _deployer(tmp_path, pack_int4=True)
+    with pytest.raises(BuildError, match=r"pack_int4=true: no convolution or dense layer .* to 7"):
+        deployer.deploy(_bundle(onnx, tmp_path), load_target("corstone300_m55"), tmp_path / "out")
+
+
+@pytest.mark.device
+@pytest.mark.usefixtures("need_device")
+def test_4_bit_weights_take_less_flash_and_give_the_same_bytes(tmp_path: Path) -> None:
+    onnx = nets.quantize(ZOO["squeeze_excite"](tmp_path / "f.onnx"), tmp_path / "q.onnx")
+    bundle = _bundle(nets.narrow(onnx, tmp_path / "narrow.onnx"), tmp_path)
+    target = load_target("corstone300_m55")
+    found = {}
+    for pack in (True, False):
+        report = _deployer(tmp_path, pack_int4=pack).deploy(bundle, target, tmp_path / str(pack))
+        assert report.metrics["golden_equal"] == 1.0
+        found[pack] = report.metrics
+    assert found[True]["flash_bytes"] < found[False]["flash_bytes"]
+    assert found[True]["instructions"] < 1.05 * found[False]["instructions"]
+    profile = (tmp_path / "True" / "profile.csv").read_text()
+    assert "conv1d_int4_" in profile
 
 
 def _by_input_shape(folder: Path) -> dict[tuple[int, ...], list[str]]:

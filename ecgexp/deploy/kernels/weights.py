@@ -18,6 +18,22 @@ _LEAST_SCALE = 2.0**-100
 
 
 @dataclass(frozen=True, kw_only=True)
+class Storage:
+    """How int8 weights may lie in flash other than one to a byte; the results are the same.
+
+    Attributes:
+        bit_planes: As bit planes where they are sums of few, and that is smaller.
+        pack_int4: Two to a byte where all of a layer's lie in -8 to 7, and a kernel can.
+    """
+
+    bit_planes: bool = False
+    pack_int4: bool = False
+
+
+BYTES = Storage()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Weights:
     """The constants of a layer as the network states them.
 

@@ -10,6 +10,7 @@ import numpy as np
 from ecgexp.deploy import scalar
 from ecgexp.deploy.graph import Op
 from ecgexp.deploy.kernels import Isa, QParams, pad, quantize, table, transpose
+from ecgexp.deploy.kernels.weights import BYTES, Storage
 from ecgexp.deploy.program import Buffer, Dtype, ProgramBuilder
 from ecgexp.deploy.rewrite.formula import compute_formula
 from ecgexp.deploy.rewrite.value import (
@@ -30,12 +31,12 @@ class Materialiser:
 
     Args:
         isa: Instruction set of the kernels.
-        bit_planes: Store weights that are sums of few bit planes as these, where that is smaller.
+        storage: How weights may lie in flash.
     """
 
-    def __init__(self, *, isa: Isa, bit_planes: bool = False) -> None:
+    def __init__(self, *, isa: Isa, storage: Storage = BYTES) -> None:
         self.isa: Isa = isa
-        self.bit_planes = bit_planes
+        self.storage = storage
         self.program = ProgramBuilder()
         self._done: dict[tuple[Any, ...], Buffer] = {}
 

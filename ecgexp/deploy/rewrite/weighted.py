@@ -73,7 +73,14 @@ class Weighted(Deferred):
         """Whether nothing has followed the sum yet."""
         return not self.moves and self.low == -np.inf and self.high == np.inf
 
-    def _weights(self, integers: Integers | None, x: QParams | None, y: QParams | None) -> Weights:
+    def _weights(
+        self,
+        integers: Integers | None,
+        x: QParams | None,
+        y: QParams | None,
+        *,
+        pack: bool = False,
+    ) -> Weights:
         """Return what the kernel computes with; float32 without integers."""
         if integers is None or y is None:
             return Weights(
@@ -88,6 +95,7 @@ class Weighted(Deferred):
             w_scale=integers.scale,
             y=y,
             clamp=self._code_clamp(y),
+            pack=pack,
         )
 
     def _integers(self, x: QParams) -> Integers | None:
@@ -206,9 +214,9 @@ class Conv(Weighted):
             groups=self.groups,
             rows=self.rows,
         )
-        weights = self._weights(integers, x_params, y)
+        weights = self._weights(integers, x_params, y, pack=materialiser.storage.pack_int4)
         kernel = None
-        if materialiser.bit_planes:
+        if materialiser.storage.bit_planes:
             kernel = planes_conv.build(isa=materialiser.isa, shape=shape, weights=weights)
         return kernel or conv1d.build(isa=materialiser.isa, shape=shape, weights=weights)
 
@@ -224,7 +232,7 @@ class Dense(Weighted):
         integers = self._integers(held.qparams)
         if integers is None:
             return None
-        weights = self._weights(integers, held.qparams, y)
+        weights = self._weights(integers, held.qparams, y, pack=materialiser.storage.pack_int4)
         kernel = self._kernel(materialiser, weights, held)
         return self._emit(materialiser, kernel, "int8", held.buffer)
 
@@ -236,7 +244,7 @@ class Dense(Weighted):
     def _kernel(self, materialiser: Materialiser, weights: Weights, x: View) -> Kernel:
         laid_out = replace(weights, weight=self._laid_out(weights.weight, x))
         kernel = None
-        if materialiser.bit_planes:
+        if materialiser.storage.bit_planes:
             n_out, n_in = laid_out.weight.shape
             shape = replace(_DENSE, c_in=n_in, c_out=n_out)
             kernel = planes_conv.build(isa=materialiser.isa, shape=shape, weights=laid_out)
