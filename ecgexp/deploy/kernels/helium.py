@@ -200,9 +200,13 @@ def sum_bytes(values: Any) -> Any:
     return T.call_llvm_pure_intrin("int32", "llvm.arm.mve.addv.v16i8", values, i32(0))
 
 
-def sum_bytes_where(values: Any, bits: Any) -> Any:
-    """Return the sum of those lanes of int8x16 whose bit is set in the low half of an int32."""
-    mask = T.call_llvm_pure_intrin("boolx16", "llvm.arm.mve.pred.i2v.v16i1", bits)
+def mask_of(bits: Any) -> Any:
+    """Return a 16-lane mask out of the low half of an int32 (vmsr)."""
+    return T.call_llvm_pure_intrin("boolx16", "llvm.arm.mve.pred.i2v.v16i1", bits)
+
+
+def sum_bytes_where(values: Any, mask: Any) -> Any:
+    """Return the sum of the lanes of int8x16 that a mask chooses (vaddvt)."""
     return T.call_llvm_pure_intrin(
         "int32", "llvm.arm.mve.addv.predicated.v16i8.v16i1", values, i32(0), mask
     )

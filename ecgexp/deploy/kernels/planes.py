@@ -25,6 +25,8 @@ WORD = 16
 """Bits of a packed word: as many as a vector of int8 has lanes."""
 MOST_BITS = 4
 _LARGEST = 127
+_WORTH_IT = 0.8
+"""Share of the bytes of int8 weights: sums under masks cost more instructions than products."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ class Planes:
 
 
 def find_planes(weight: Array) -> Planes | None:
-    """Return the smallest form of weights in planes, or None where int8 is no larger.
+    """Return the smallest form of weights in planes, or None where it saves too little.
 
     Args:
         weight: (c_out, c_in, tap) int8.
@@ -68,7 +70,7 @@ def find_planes(weight: Array) -> Planes | None:
     rows = np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(c_out, -1)
     found = [_pack(rows.reshape(c_out, segments, -1)) for segments in {1, taps}]
     best = min((p for p in found if p is not None), key=lambda p: p.n_bytes, default=None)
-    return best if best is not None and best.n_bytes < weight.size else None
+    return best if best is not None and best.n_bytes <= _WORTH_IT * weight.size else None
 
 
 def _pack(weight: Array) -> Planes | None:

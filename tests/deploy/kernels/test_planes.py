@@ -107,7 +107,7 @@ def test_ordinary_weights_are_no_planes() -> None:
 
 
 def test_planes_that_are_no_smaller_are_left_alone() -> None:
-    assert find_planes(plane_weights(4, 2, 3, 3, 2, seed=0)) is None
+    assert find_planes(plane_weights(4, 4, 3, 3, 2, seed=0)) is None
 
 
 def test_packed_weights_give_the_weights_again() -> None:
