@@ -1,7 +1,7 @@
 """Convolution and dense layer whose int8 weights lie in flash as bit planes: sums of +-x.
 
-For each position the window is copied to the stack, zero points where it leaves the input, so that the
-segments of `Planes` are runs of bytes; every entry then adds a_i (2 P_i - S) to the sum of its
+For each position the window is copied to the stack, zero points where it leaves the input, so that
+the segments of `Planes` are runs of bytes; every entry then adds a_i (2 P_i - S) to the sum of its
 channel, and all channels are requantized as in any other int8 kernel. All of it is exact in int32,
 so that the bytes are those of the ordinary kernel, whatever the order.
 
