@@ -166,6 +166,15 @@ class Deployer:
             target=placed,
         )
         report = write_report(evidence, bundle.scheme, self.limits, folder, profile=self.profile)
+        if run_log is not None:
+            last = run_log.records[-1]
+            # In the words of the AVH example's main.c, which runs one window.
+            log.info(
+                "the last window: Index is %d; Confidence is %f; Label is %s",
+                last.class_index,
+                last.confidence,
+                last.label,
+            )
         log.info(
             "deployed %s to %s in %.1f s: %s",
             bundle.name,

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+import re
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,8 @@ def test_null_stage_says_that_it_does_nothing(
     assert not (tmp_path / "deploy").exists()
 
 
-def test_int8_network_on_this_machine(tmp_path: Path) -> None:
+def test_int8_network_on_this_machine(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
     onnx = nets.quantize(ZOO["squeeze_excite"](tmp_path / "f.onnx"), tmp_path / "q.onnx")
     report = _deployer(tmp_path).deploy(
         _bundle(onnx, tmp_path), load_target("host"), tmp_path / "out"
@@ -79,6 +81,9 @@ def test_int8_network_on_this_machine(tmp_path: Path) -> None:
     assert report.deployable
     assert all(path.exists() for path in report.artefacts)
     assert len(report.inferences) == 4
+    last = report.inferences[-1]
+    said = f"Confidence is {last.confidence:f}; Label is {last.label}"
+    assert re.search(rf"Index is \d; {re.escape(said)}", caplog.text)
 
 
 def test_arbitrary_scales_agree_with_one_of_the_two_answers_of_onnx_runtime(tmp_path: Path) -> None:
