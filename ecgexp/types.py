@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Scheme = Literal["none", "ptq_int8", "alq"]
+Scheme = Literal["none", "ptq_int8", "qat_int8", "mixed", "alq"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -84,7 +84,7 @@ class StaticInt8:
         float_onnx: Path,
         calibration: NDArray[np.float32],
         out: Path,
-        weight_scales: Overrides | None = None,
+        given: Overrides | None = None,
     ) -> Path:
         """Write the int8 network.
 
@@ -92,8 +92,8 @@ class StaticInt8:
             float_onnx: The exported float network, batch 1.
             calibration: Windows (window, lead, sample) of the training split.
             out: File to write; it appears only when it is complete.
-            weight_scales: Scales of weights by name, for weights that are whole multiples of them
-                already; None lets the quantizer choose.
+            given: Scales and zero points by tensor that are decided already: of weights that are
+                whole multiples of them, of activations whose ranges were learned.
 
         Returns:
             `out`.
@@ -104,13 +104,12 @@ class StaticInt8:
         started = time.monotonic()
         _check_calibration(calibration, float_onnx)
         with tempfile.TemporaryDirectory(prefix="ecgexp-ptq-") as scratch, _quiet():
-            prepared = Path(scratch) / "prepared.onnx"
-            quant_pre_process(float_onnx, prepared, skip_symbolic_shape=True)
+            prepared = prepare(float_onnx, Path(scratch) / "prepared.onnx")
             source = onnx.load(prepared)
-            given = weight_scales or {}
-            model = self._run(prepared, calibration, given)
+            decided = given or {}
+            model = self._run(prepared, calibration, decided)
             made_up = silent_rectifiers(source, model)
-            overrides = given | made_up
+            overrides = decided | made_up
             silent, with_ties = len(made_up), 0
             if silent:
                 model = self._run(prepared, calibration, overrides)
@@ -158,6 +157,13 @@ class StaticInt8:
             },
         )
         return onnx.load(out)
+
+
+def prepare(float_onnx: Path, out: Path) -> Path:
+    """Write the float network as the quantizer wants it: norms folded, shapes inferred."""
+    with _quiet():
+        quant_pre_process(float_onnx, out, skip_symbolic_shape=True)
+    return out
 
 
 class _Windows(CalibrationDataReader):  # type: ignore[misc]
