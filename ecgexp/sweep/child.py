@@ -14,7 +14,6 @@ from types import FrameType
 
 from ecgexp.config.compose import Job
 from ecgexp.errors import EcgexpError
-from ecgexp.interrupt import ends_with_its_parent
 from ecgexp.pipeline import Outcome, open_store, outcome, run, run_name
 from ecgexp.sweep.locks import job_lock
 from ecgexp.sweep.task import Task
@@ -52,14 +51,15 @@ def run_in_worker(task: Task) -> Outcome:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, _interrupt)
         signal.signal(signal.SIGINT, _interrupt)
-    with _redirected(task), ends_with_its_parent():
+    with _redirected(task):
         return run_task(task)
 
 
 def find_finished(job: Job, task: Task) -> Outcome | None:
-    """Return the FINISHED run of the same experiment, if there is one."""
+    """Return the FINISHED run of the same experiment, if there is one that saw the test split."""
     store = open_store(job.config)
-    for found in store.search(f"{_same(job, task)} and attributes.status = 'FINISHED'", limit=1):
+    whole = f"attributes.status = 'FINISHED' and tags.`{names.STAGE_TAG}test` = 'done'"
+    for found in store.search(f"{_same(job, task)} and {whole}", limit=1):
         return replace(outcome(store.reopen(found.run_id)), how=SKIPPED)
     return None
 
@@ -76,7 +76,10 @@ def _run(job: Job, task: Task) -> Outcome:
     store.bury_dead(_same(job, task))
     for found in store.search(_same(job, task)):
         broken = store.reopen(found.run_id)
-        if found.status in ("FAILED", "KILLED") and (broken.folder / "job.yaml").is_file():
+        is_trial = names.PARENT_TAG in found.tags and names.SWEEP_TAG not in found.tags
+        if found.status not in ("FAILED", "KILLED") or is_trial:
+            continue
+        if (broken.folder / "job.yaml").is_file():
             log.info("job %d: taking up run %s, %s", task.number, found.run_id, found.status)
             broken.set_tags({**task.tags, names.PARENT_TAG: task.parent_run_id})
             ended = run(replace(job, config={**job.config, "resume": found.run_id}))

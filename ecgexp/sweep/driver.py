@@ -19,7 +19,7 @@ from ecgexp.errors import ConfigError, EcgexpError
 from ecgexp.pipeline import Outcome, build_data, home_folder, open_store, run
 from ecgexp.selection.overview import log_overview
 from ecgexp.sweep.child import find_finished, lost
-from ecgexp.sweep.launchers import Launcher, WorkersDied, make_launcher
+from ecgexp.sweep.launchers import GOODBYE_S, Launcher, WorkersDied, make_launcher
 from ecgexp.sweep.locks import job_lock, sweep_lock
 from ecgexp.sweep.task import Task, leaders_first
 from ecgexp.tracking import names
@@ -28,8 +28,6 @@ from ecgexp.tracking.run import Run
 log = logging.getLogger(__name__)
 
 TABLE = "sweep.json"
-# Time for interrupted workers to mark their runs.
-GOODBYE_S = 15.0
 
 
 class _JobsFailed(EcgexpError):

@@ -5,9 +5,12 @@ Each launcher takes the settings of Hydra's plugin of the same name.
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -22,6 +25,8 @@ from ecgexp.sweep.task import Task, Turns, leaders_first
 log = logging.getLogger(__name__)
 
 Ended = tuple[Task, Outcome]
+# Time for an interrupted worker to mark its run.
+GOODBYE_S = 15.0
 POLL_S = {"local": 0.2, "slurm": 10.0}
 # Settings of submitit that have the same name for every kind of executor.
 _COMMON = frozenset(
@@ -89,14 +94,32 @@ class JoblibLauncher:
 
         pool = Parallel(**self._settings, return_as="generator_unordered")
         try:
-            yield from pool(delayed(_numbered)(task) for task in leaders_first(tasks))
+            yield from pool(delayed(_numbered)(task, os.getpid()) for task in leaders_first(tasks))
         except BrokenProcessPool as error:
             reason = " ".join(str(error).split())
             raise WorkersDied(f"a worker process ended without an answer: {reason}") from error
 
 
-def _numbered(task: Task) -> Ended:
-    return task, run_in_worker(task)
+def _numbered(task: Task, driver: int) -> Ended:
+    _leave_with(driver)
+    ended = run_in_worker(task)
+    if os.getppid() != driver:
+        os._exit(1)  # the next task in the queue is nobody's any more
+    return task, ended
+
+
+@functools.cache
+def _leave_with(driver: int) -> None:
+    """End this worker when the process that started it is gone; a pool does not see to that."""
+
+    def watch() -> None:
+        while os.getppid() == driver:
+            time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(GOODBYE_S)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="driver-watch", daemon=True).start()
 
 
 class SubmititLauncher:
