@@ -39,3 +39,13 @@ def export_network(room: Room) -> None:
         }
     )
     save_predictions(room, "val", judged, answered)
+
+
+def validate_network(room: Room) -> None:
+    """Log what `export_network` logs of the kept epoch, without exporting it."""
+    from ecgexp.training.evaluate import predict_logits
+
+    val = room.data.split("val")
+    judged, answered = room.data.judge("val", predict_logits(room.network(), val.x))
+    kept = room.objective().metrics(judged.y, answered)
+    room.run.log_metrics({f"{KEPT}{name}": value for name, value in kept.items()})

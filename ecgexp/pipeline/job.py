@@ -12,7 +12,7 @@ from ecgexp.config.build import build
 from ecgexp.config.compose import Job, load_job, save_job, to_yaml
 from ecgexp.config.validate import validate
 from ecgexp.pipeline.deploy import deploy_bundle
-from ecgexp.pipeline.export import FLOAT_ONNX, export_network
+from ecgexp.pipeline.export import FLOAT_ONNX, export_network, validate_network
 from ecgexp.pipeline.fit import fit_network
 from ecgexp.pipeline.parts import build_data, open_store
 from ecgexp.pipeline.prune import prune_network
@@ -162,11 +162,14 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
         stages.insert(1, ("prune", folder / PRUNED, lambda: prune_network(room, pruning)))
     if trial is None:
         stages.append(("test", folder / FLOAT_ONNX, lambda: measure_on_test(room)))
+    elif "export" not in trial.stages:
+        stages.append(("validate", folder / BEST, lambda: validate_network(room)))
     for name, product, work in stages:
+        if trial is not None and name not in trial.stages:
+            continue
         if not (experiment_run.stage_done(name) and product.is_file()):
             with experiment_run.stage(name):
                 work()
-    if trial is not None and trial.is_measured:
-        return
-    with experiment_run.stage("deploy"):
-        deploy_bundle(config, folder / BUNDLE, experiment_run)
+    if trial is None or "deploy" in trial.stages:
+        with experiment_run.stage("deploy"):
+            deploy_bundle(config, folder / BUNDLE, experiment_run)

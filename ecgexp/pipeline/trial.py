@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,8 +20,8 @@ class Trial(Protocol):
         """Callbacks of the fit beside those of the configuration."""
 
     @property
-    def is_measured(self) -> bool:
-        """Whether the device's figures are known, so that nothing need be deployed."""
+    def stages(self) -> Collection[str]:
+        """Stages after `prepare` that its objectives need: fit, prune, validate, export, ..."""
 
     def started(self, run: Run) -> None:
         """See the run before any data are read."""

@@ -35,6 +35,8 @@ _BYTES = {"none": 4, "ptq_int8": 1}
 _PRODUCTS = {("mve", 1): 16, ("mve", 4): 4, ("dsp", 1): 2, ("dsp", 4): 1}
 _N_CALIBRATION = 16
 _FITS = "fits_target"
+# What changes training and nothing of the trained network's form.
+_ONLY_IN_TRAINING = ("dropout", "drop_connect")
 PARAMETERS, MACS = "network/parameters", "network/macs"
 
 
@@ -102,8 +104,9 @@ class Gate:
         from ecgexp.deploy.tune import source_stamp
 
         deploy = self._config["deploy"]
+        network = self._config["architecture"]
         parts = {
-            "architecture": self._config["architecture"],
+            "architecture": {k: v for k, v in network.items() if k not in _ONLY_IN_TRAINING},
             "spec": self._spec.to_dict(),
             "quantization": {"scheme": self._scheme},
             "target": self._config["target"],

@@ -76,6 +76,15 @@ class TrialJob:
             self._gate is not None and self._gate.measures
         )
 
+    @property
+    def stages(self) -> frozenset[str]:
+        """What the objectives need; the rest is done for the trial that is confirmed."""
+        if not self.is_measured:
+            return frozenset(("fit", "prune", "export", "quantize", "deploy"))
+        if any(name.startswith("quantization/") for name in self._objectives):
+            return frozenset(("fit", "prune", "export", "quantize"))
+        return frozenset(("fit", "prune", "validate"))
+
     def started(self, run: Run) -> None:
         """Note the run; with known windows, reject by bounds before any data are read."""
         self._trial.set_user_attr(RUN, run.run_id)

@@ -146,7 +146,6 @@ def test_a_grid_is_shuffled_complete_and_ends(tmp_path: Path) -> None:
     while (claimed := mine.claim()) is not None:
         drawn.append(tuple(claimed[1]))
         mine.tell(claimed[0], TrialState.COMPLETE, [0.0])
-    stride = "architecture.layers.stride"
     expected = {
         *(("architecture=dscnn", f"architecture.dropout={d}") for d in (0.0, 0.1, 0.2)),
         *(
