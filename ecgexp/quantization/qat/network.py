@@ -284,7 +284,8 @@ class QuantizedNetwork(nn.Module):
         for node in self._model.graph.node:
             if node.op_type == "QuantizeLinear" and self._owns(node):
                 scale = float(self.scale(node.input[1]).detach())
-                found[node.input[0]] = [fixed(scale, self._zero_points[node.input[1]])]
+                tensor = node.input[1].removesuffix("_scale")
+                found[tensor] = [fixed(scale, self._zero_points[node.input[1]])]
         return found
 
     def _owns(self, node: onnx.NodeProto) -> bool:
