@@ -99,8 +99,8 @@ class Room:
     def network(self) -> nn.Module:
         torch.manual_seed(0)
         return nn.Sequential(
-            nn.Conv1d(1, 8, 9, stride=2, bias=False), nn.BatchNorm1d(8), nn.ReLU(),
-            nn.Conv1d(8, 8, 5), nn.ReLU(), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(48, 2),
+            nn.Conv1d(1, 16, 9, stride=2, bias=False), nn.BatchNorm1d(16), nn.ReLU(),
+            nn.Conv1d(16, 8, 5), nn.ReLU(), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(48, 2),
         )  # fmt: skip
 
     def fit(
@@ -175,10 +175,26 @@ def test_every_group_of_the_int8_network_has_few_magnitudes(whole: Room) -> None
     model = onnx.load(whole.folder / "model.onnx")
     constants = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
     weights = [a for a in constants.values() if a.dtype == np.int8 and a.ndim > 1]
-    assert [w.shape for w in weights] == [(8, 1, 9), (8, 8, 5), (2, 48)]
+    assert [w.shape for w in weights] == [(16, 1, 9), (8, 16, 5), (2, 48)]
     counts = [len(np.unique(np.abs(row.astype(int)))) for w in weights for row in w]
     assert max(counts) <= 4
     assert sum(count > 1 for count in counts) > 1
+
+
+@pytest.mark.parametrize("bit_planes", [True, False])
+def test_the_device_keeps_planes_as_planes(whole: Room, bit_planes: bool) -> None:
+    pytest.importorskip("tvm")
+    from ecgexp.deploy.importer import import_onnx
+    from ecgexp.deploy.integer import rewrite
+    from ecgexp.deploy.kernels.weights import Storage
+    from ecgexp.deploy.program import constant_bytes
+
+    network = import_onnx(whole.folder / "model.onnx")
+    storage = Storage(bit_planes=bit_planes)
+    program = rewrite(network, isa="generic", allow_float_ops=0, storage=storage)
+    names = [step.kernel.name for step in program.steps]
+    assert any("_planes_" in name for name in names) == bit_planes
+    assert (constant_bytes(program) < 600) == bit_planes, constant_bytes(program)
 
 
 def test_a_killed_run_ends_as_an_uninterrupted_one(whole: Room, tmp_path: Path) -> None:
