@@ -24,11 +24,11 @@ def main(argv: list[str]) -> int:
     arguments = read(made, argv)
     job = compose("select", arguments.overrides, arguments.conf)
     from ecgexp.selection.pages import prepare_pages
-    from ecgexp.tracking.server import server_command, wait_until_up
+    from ecgexp.tracking.server import server_command, server_environment, wait_until_up
 
     command = server_command(job.config)
     pages = prepare_pages(job)
-    with subprocess.Popen(command, stdout=sys.stderr) as server:
+    with subprocess.Popen(command, stdout=sys.stderr, env=server_environment()) as server:
         try:
             wait_until_up(server, job.config)
             for name, address in pages.items():

@@ -19,7 +19,7 @@ _SECTION = "ecgexp-charts"
 _BARS = ("instructions", "flash", "ram")
 _MOST_RUNS = 100
 # Room for a column's whole name.
-_PX_FIXED, _PX_LETTER = 20, 7
+_PX_FIXED, _PX_LETTER = 50, 7
 
 
 def view_tags(columns: list[str], target: str) -> dict[str, str]:
@@ -38,7 +38,9 @@ def view_tags(columns: list[str], target: str) -> dict[str, str]:
         "lifecycleFilter": "Active",
         "selectedColumns": keys,
         "columnOrder": keys,
-        "columnWidths": {key: _PX_FIXED + _PX_LETTER * len(key) for key in keys},
+        "columnWidths": {
+            key: _PX_FIXED + _PX_LETTER * len(name) for key, name in zip(keys, columns, strict=True)
+        },
         "runsHiddenMode": "SHOW_ALL",
         "isAccordionReordered": True,
         "compareRunSections": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -34,6 +35,11 @@ def server_command(config: dict[str, Any]) -> list[str]:
         "--port", str(config["port"]),
         "--workers", "1",
     ]  # fmt: skip
+
+
+def server_environment() -> dict[str, str]:
+    """Return the environment for the server: without the eight workers of MLflow's LLM judges."""
+    return {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 
 
 def wait_until_up(server: subprocess.Popen[bytes], config: dict[str, Any]) -> None:

@@ -32,9 +32,8 @@ def fill(job: Job, name: str, f1: float, instructions: float, **tags: str) -> st
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("home")
-    job = compose("select", [f"paths.home={folder}"])
+def filled(home: Path) -> Path:
+    job = compose("select", [f"paths.home={home}"])
     parent = open_store(job.config).start(name="sweep", params={}, tags={KIND_TAG: "sweep"})
     with parent.active():
         pass
@@ -43,36 +42,36 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fill(job, "small", 0.85, 1e6, **child)
     fill(job, "worse", 0.80, 3e6)
     fill(job, "broken", float("nan"), 1.0)
-    return folder
+    return home
 
 
-def chosen(home: Path, *overrides: str, condition: str = "") -> list[tuple[str, bool]]:
-    rows = select(compose("select", [f"paths.home={home}", *overrides]), condition)
+def chosen(folder: Path, *overrides: str, condition: str = "") -> list[tuple[str, bool]]:
+    rows = select(compose("select", [f"paths.home={folder}", *overrides]), condition)
     return [(row.run.name, row.pareto) for row in rows]
 
 
-def test_condition_order_and_front(home: Path) -> None:
-    assert chosen(home, condition="f1 > 0.8 or instructions < 1.5e6") == [
+def test_condition_order_and_front(filled: Path) -> None:
+    assert chosen(filled, condition="f1 > 0.8 or instructions < 1.5e6") == [
         ("good", True),
         ("small", True),
         ("broken", False),
     ]
-    assert [name for name, _ in chosen(home)] == ["good", "small", "worse", "broken"]
-    by_cost = chosen(home, "sort=instructions", condition="f1 > 0")
+    assert [name for name, _ in chosen(filled)] == ["good", "small", "worse", "broken"]
+    by_cost = chosen(filled, "sort=instructions", condition="f1 > 0")
     assert by_cost == [("small", True), ("good", True), ("worse", False)]
-    assert chosen(home, "order=ascending")[0] == ("worse", False)
-    assert chosen(home, "pareto=[instructions]", "limit=1") == [("good", False)]
+    assert chosen(filled, "order=ascending")[0] == ("worse", False)
+    assert chosen(filled, "pareto=[instructions]", "limit=1") == [("good", False)]
 
 
-def test_links(home: Path) -> None:
-    job = compose("select", [f"paths.home={home}"])
+def test_links(filled: Path) -> None:
+    job = compose("select", [f"paths.home={filled}"])
     url = run_list_url(job, "f1 > 0.8")
     assert url.startswith("http://127.0.0.1:5000/#/experiments/1/runs?searchFilter=attributes.st")
     assert url.endswith("orderByKey=metrics.%60test/f1_macro%60&orderByAsc=false")
 
 
-def test_csv_has_full_names_and_precision(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["columns=[f1,optimizer.lr,flash]", "format=csv", f"paths.home={home}"]
+def test_csv_has_full_names_and_precision(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["columns=[f1,optimizer.lr,flash]", "format=csv", f"paths.home={filled}"]
     assert main(["select", "f1 > 0.8", *words]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [row["name"] for row in rows] == ["good", "small"]
@@ -82,12 +81,12 @@ def test_csv_has_full_names_and_precision(home: Path, capsys: pytest.CaptureFixt
     assert rows[0]["pareto"] == "1"
 
 
-def test_table_and_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["select", f"paths.home={home}", "columns=[f1,deployable]"]) == 0
+def test_table_and_json(filled: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["select", f"paths.home={filled}", "columns=[f1,deployable]"]) == 0
     table = capsys.readouterr().out
     assert "4 runs" in table
     assert "instructions" not in table
-    assert main(["select", f"paths.home={home}", "f1 > 0.9", "format=json"]) == 0
+    assert main(["select", f"paths.home={filled}", "f1 > 0.9", "format=json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     (run,) = answer["runs"]
     assert run["columns"]["instructions"] == 2e6
@@ -104,9 +103,9 @@ def test_table_and_json(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("format=xml", "use one of table, json, csv"),
     ],
 )
-def test_bad_options(home: Path, override: str, message: str) -> None:
+def test_bad_options(filled: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message.replace("[", r"\[")):
-        chosen(home, override)
+        chosen(filled, override)
 
 
 def test_a_fresh_home_has_no_runs_and_gets_no_store(tmp_path: Path) -> None:

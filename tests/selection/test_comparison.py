@@ -38,11 +38,6 @@ def made(home: Path, name: str, lr: float, layers: str, predicted: list[int] | N
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
 def runs(home: Path) -> tuple[str, str, str]:
     return (
         made(home, "a", 0.5, "conv,c,1,30\nconv,c,1,20\n", [0, 1, 1, 1]),

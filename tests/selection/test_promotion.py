@@ -24,11 +24,6 @@ from tests.deploy.zoo import ZOO
 STAGES = ("prepare", "fit", "quantize", "test", "deploy")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("home")
-
-
 def started(home: Path, **tags: str) -> Run:
     job = compose("select", [f"paths.home={home}"])
     done = {f"ecgexp.stage.{stage}": "done" for stage in STAGES}
