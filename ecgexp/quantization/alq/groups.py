@@ -101,7 +101,7 @@ def attach(network: nn.Module, rules: Sequence[LayerRule]) -> dict[str, nn.Modul
     layers: dict[str, nn.Module] = {
         name: module
         for name, module in network.named_modules()
-        if isinstance(module, nn.Conv1d | nn.Linear)
+        if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Linear)
     }
     if not layers:
         raise ConfigError("quantization: the network has no convolution or dense layer to quantize")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, get_args
 
 from torch import Tensor
@@ -18,8 +19,8 @@ class Layout:
     """Groups of one layer's weights.
 
     Attributes:
-        shape: Shape of the weights: (c_out, c_in, tap) of a convolution, (c_out, c_in) of a dense
-            layer.
+        shape: Shape of the weights: (c_out, c_in, ...taps) of a convolution, (c_out, c_in) of a
+            dense layer.
         structure: `kernelwise`: one group per output and input channel; `channelwise`: one per
             output channel; `pixelwise`: one per output channel and tap; `subchannelwise`: the
             weights of an output channel, tap by tap, cut into `parts` equal groups.
@@ -47,7 +48,7 @@ class Layout:
 
     @property
     def _taps(self) -> int:
-        return self.shape[2] if len(self.shape) == 3 else 1
+        return prod(self.shape[2:])
 
     @property
     def _row(self) -> int:

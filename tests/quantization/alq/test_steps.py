@@ -122,7 +122,7 @@ def test_a_negative_coordinate_turns_its_basis() -> None:
 
 
 @pytest.mark.parametrize("structure", STRUCTURES)
-@pytest.mark.parametrize("shape", [(4, 6, 3), (4, 6)])
+@pytest.mark.parametrize("shape", [(4, 6, 3), (4, 6), (4, 6, 2, 3)])
 def test_a_layout_cuts_along_its_axis(structure: str, shape: tuple[int, ...]) -> None:
     layout = Layout(shape, structure, 2)  # type: ignore[arg-type]
     weight = torch.arange(float(np.prod(shape))).reshape(shape)
@@ -131,8 +131,8 @@ def test_a_layout_cuts_along_its_axis(structure: str, shape: tuple[int, ...]) ->
     assert torch.equal(layout.join(groups), weight)
     first = {
         "kernelwise": weight.reshape(4, 6, -1)[0, 0],
-        "channelwise": weight[0].transpose(0, -1).flatten(),
+        "channelwise": weight.reshape(4, 6, -1)[0].T.flatten(),
         "pixelwise": weight.reshape(4, 6, -1)[0, :, 0],
-        "subchannelwise": weight[0].transpose(0, -1).flatten()[: weight[0].numel() // 2],
+        "subchannelwise": weight.reshape(4, 6, -1)[0].T.flatten()[: weight[0].numel() // 2],
     }
     assert torch.equal(groups[0], first[structure])
