@@ -14,6 +14,7 @@ from ecgexp.report import style
 from ecgexp.types import SignalSpec
 
 _AXES = "time in s, fine grid {grid}; amplitude as the network sees it, after preprocessing"
+_IMAGE_AXES = "time in s; rows of the images as the network sees them, the lowest frequency below"
 
 
 class Strips(Protocol):
@@ -150,7 +151,8 @@ def _confidence(logits: NDArray[np.floating]) -> NDArray[np.float64]:
 
 
 def _name_axes(figure: Figure, spec: SignalSpec) -> None:
-    figure.supxlabel(_AXES.format(grid=f"{style.grid_s(spec)[1]:g} s"), fontsize=8)
+    axes = _AXES if spec.n_rows is None else _IMAGE_AXES
+    figure.supxlabel(axes.format(grid=f"{style.grid_s(spec)[1]:g} s"), fontsize=8)
 
 
 def _name_source(axes: Axes, windows: Strips, index: int) -> None:
