@@ -141,17 +141,16 @@ class AdaptiveMultiBit:
         return LambdaLR(optimizer, schedule.rate)
 
     def _report(self, room: TrainingRoom, network: nn.Module) -> None:
+        from ecgexp.report.bits import bits_per_layer
+
         groups = groups_of(network)
         size = measure(list(groups.values()), self._coordinates)
-        room.run.log_metrics(
-            {
-                **size.metrics(),
-                **{
-                    f"quantization/alq_bits/{name}": average_bits([layer])
-                    for name, layer in groups.items()
-                },
-            }
-        )
+        bits = {name: average_bits([layer]) for name, layer in groups.items()}
+        weights = {name: layer.layout.n_weights for name, layer in groups.items()}
+        of_layers = {f"quantization/alq_bits/{name}": value for name, value in bits.items()}
+        room.run.log_metrics({**size.metrics(), **of_layers})
+        picture = room.folder / "bits_per_layer.png"
+        room.run.log_artefact(bits_per_layer(bits, weights, size.bits_per_weight, picture))
         log.info(
             "alq: %.3f bits per weight, %d bytes in all of %d (1/%.1f)",
             size.bits_per_weight,

@@ -78,6 +78,7 @@ class Room:
     stop_at: int | None = None
     data: Waves = field(default_factory=Waves)
     metrics: dict[str, float] = field(default_factory=dict)
+    artefacts: list[Path] = field(default_factory=list)
     seed: int = 5
 
     @property
@@ -86,6 +87,9 @@ class Room:
 
     def log_metrics(self, metrics: dict[str, float]) -> None:
         self.metrics |= metrics
+
+    def log_artefact(self, path: Path) -> None:
+        self.artefacts.append(path)
 
     def objective(self) -> Objective:
         return CrossEntropy(
@@ -166,6 +170,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Room:
 
 def test_the_network_learns_within_the_budget(whole: Room) -> None:
     assert whole.metrics["quantization/alq_bits_per_weight"] <= 1.4
+    assert [path.name for path in whole.artefacts] == ["bits_per_layer.png"]
+    assert whole.artefacts[0].stat().st_size > 5000
     logits = run_onnx(whole.folder / "model.onnx", whole.data.x)
     assert float(np.mean(logits.argmax(1) == whole.data.y)) > 0.9
 
