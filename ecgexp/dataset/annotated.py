@@ -18,7 +18,7 @@ from ecgexp.dataset.records import Annotations, read_annotations, read_signal
 from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.source import Identity
 from ecgexp.dataset.units import JudgedBy
-from ecgexp.dataset.windows import SPLITS, Cutter, Plan, Split
+from ecgexp.dataset.windows import SIMULATED, SPLITS, Cutter, Plan, Split
 from ecgexp.errors import ConfigError, DataError
 from ecgexp.preprocessing.chain import Chain
 
@@ -208,7 +208,7 @@ class AnnotatedSource:
                 n_folds=self._n_folds,
                 seed=self._split_seed,
             )
-        return Plan(
+        plan = Plan(
             fs_hz=headers[0].fs_hz,
             leads=(self._lead,) if cutter is None else cutter.leads(self._lead),
             labels=tuple(self._task.labels),
@@ -223,6 +223,7 @@ class AnnotatedSource:
             leaks=self._protocol == "by_window",
             cutter=cutter,
         )
+        return plan if cutter is None else cutter.extend(plan)
 
     def _headers(self) -> list[Header]:
         headers = [read_header(self._folder(), record) for record in self._task.records]
@@ -255,12 +256,13 @@ class AnnotatedSource:
         return [split for split in SPLITS for _ in range(n_records)], side * n_records + record
 
     def signal(self, record: str) -> NDArray[np.float32]:
-        """Read the lead of a record (1, sample) in mV.
+        """Read the lead of a record (1, sample) in mV; a simulated record has that of its origin.
 
         Raises:
             DataError: The signal cannot be used.
         """
-        return read_signal(read_header(self._folder(), record), (self._lead,))
+        origin, _, _ = record.partition(SIMULATED)
+        return read_signal(read_header(self._folder(), origin), (self._lead,))
 
     def _folder(self) -> Path:
         return find_folder(self._data_dir, self._database)

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ecgexp.dataset.rhythm_features import rhythm_features
 from ecgexp.dataset.shape_features import PARTS_S, median_beats, shape_features
-from ecgexp.dataset.windows import cut
 from ecgexp.errors import ConfigError
 
 CONTEXT = "context"
@@ -152,52 +151,6 @@ class BeatContext:
             np.asarray(beats, dtype=np.float64), template, fs_hz, before_s, self.recent_beats
         )
         return {**rhythm_features(at_s, spans), **shape}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ContextCutter:
-    """Cut the beats of records with their context.
-
-    Attributes:
-        context: What to tell.
-        before_s: Seconds from a window's start to the beat.
-        window_s: Length of a window in seconds.
-        fs_hz: Sampling rate of the records.
-        starts: Record to the first samples of the windows of all its beats, of whatever class.
-    """
-
-    context: BeatContext
-    before_s: float
-    window_s: float
-    fs_hz: float
-    starts: Mapping[str, NDArray[np.int64]]
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the values at the beginning of the last lead."""
-        return tuple(self.context.features)
-
-    def leads(self, lead: str) -> tuple[str, ...]:
-        """Return the names of a window's leads."""
-        return self.context.leads(lead)
-
-    def cut(
-        self, record: str, x: NDArray[np.floating], fs_hz: float, starts: NDArray[np.int64]
-    ) -> NDArray[np.floating]:
-        """Return the windows (window, 3, sample) that begin at some of the record's beats.
-
-        Args:
-            record: Name of the record.
-            x: Its preprocessed signal (1, sample).
-            fs_hz: Sampling rate of `x`.
-            starts: First samples at the record's own rate.
-        """
-        every = self.starts[record]
-        first = np.round(every * (fs_hz / self.fs_hz)).astype(np.int64)
-        beats = cut(x, first, round(self.window_s * fs_hz), "edge")[:, 0]
-        at_s = every / self.fs_hz
-        made = self.context.windows(beats, at_s, fs_hz=fs_hz, before_s=self.before_s)
-        return made[np.searchsorted(every, starts)]
 
 
 def check_window(before_s: float, after_s: float) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgexp.dataset.context import BeatContext, ContextCutter, check_window
+from ecgexp.dataset.context import BeatContext, check_window
+from ecgexp.dataset.context_cutter import Beats, ContextCutter
 from ecgexp.dataset.header import Header
 from ecgexp.dataset.labels import LEFT_OUT, LabelMap
 from ecgexp.dataset.records import Annotations
+from ecgexp.dataset.simulated_beats import Simulation
 from ecgexp.dataset.task import BeatTask
 from ecgexp.dataset.windows import Split
 from ecgexp.errors import ConfigError
@@ -23,11 +25,13 @@ class BeatContextTask(BeatTask):
 
     Attributes:
         context: What a window tells.
+        simulations: Name to what is made out of training records, for training only.
         val_records: Training records to validate on when there is no fold, instead of
             `n_val_patients` drawn ones; empty to draw.
     """
 
     context: BeatContext
+    simulations: Mapping[str, Simulation]
     val_records: Sequence[str]
 
     def __post_init__(self) -> None:
@@ -38,12 +42,15 @@ class BeatContextTask(BeatTask):
         """
         super().__post_init__()
         check_window(self.before_s, self.after_s)
-        foreign = {str(name) for name in self.val_records} - {str(r) for r in self.train_records}
-        if foreign:
-            raise ConfigError(
-                f"dataset.tasks: val_records {', '.join(sorted(foreign))} are not among "
-                "train_records"
-            )
+        named = {"val_records": self.val_records}
+        for name, simulation in self.simulations.items():
+            named[f"simulations.{name}.records"] = simulation.records
+        for key, records in named.items():
+            foreign = {str(name) for name in records} - {str(r) for r in self.train_records}
+            if foreign:
+                raise ConfigError(
+                    f"dataset.tasks: {key} {', '.join(sorted(foreign))} are not among train_records"
+                )
 
     def cutter(
         self, headers: Sequence[Header], annotations: Sequence[Annotations]
@@ -55,17 +62,20 @@ class BeatContextTask(BeatTask):
             ignored=self.ignored,
             labels=tuple(self.classes),
         )
-        starts: dict[str, NDArray[np.int64]] = {}
+        names = np.array(list(self.classes))
+        beats: dict[str, Beats] = {}
         for header, found in zip(headers, annotations, strict=True):
             y = every.encode(found.symbol, found.sample, record=header.name)
             before = round(self.before_s * header.fs_hz)
-            starts[header.name] = found.sample[y != LEFT_OUT] - before
+            kept = y != LEFT_OUT
+            beats[header.name] = Beats(start=found.sample[kept] - before, label=names[y[kept]])
         return ContextCutter(
             context=self.context,
+            simulations=self.simulations,
             before_s=self.before_s,
             window_s=self.window_s,
             fs_hz=headers[0].fs_hz,
-            starts=starts,
+            beats=beats,
         )
 
     def split(

@@ -33,7 +33,18 @@ def mean(rows: Floats) -> Floats:
 
 def median(rows: Floats) -> Floats:
     """Return the median of what is there in each row (beat,)."""
-    return np.asarray(np.nanmedian(rows, axis=1))
+    return quantile(rows, 0.5)
+
+
+def quantile(rows: Floats, share_below: float) -> Floats:
+    """Return a quantile of what is there in each row, interpolated linearly (beat,)."""
+    # NumPy's own for rows with NaN goes through them one by one, thirty times slower.
+    ordered = np.sort(rows, axis=1)
+    place = share_below * (np.count_nonzero(~np.isnan(ordered), axis=1) - 1)
+    below = np.floor(place).astype(np.int64)
+    row = np.arange(len(rows))
+    low, high = ordered[row, below], ordered[row, np.ceil(place).astype(np.int64)]
+    return np.asarray(low + (place - below) * (high - low))
 
 
 def share(rows: Floats, condition: NDArray[np.bool_]) -> Floats:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ecgexp.dataset.past import Floats, mean, median, past, rank, score, share
+from ecgexp.dataset.past import Floats, mean, median, past, quantile, rank, score, share
 
 NEAR = 5
 """Beats of `rr_to_shortest` and `rr_to_longest`."""
@@ -45,7 +45,7 @@ def rhythm_features(at_s: NDArray[np.floating], spans: dict[str, int]) -> dict[s
         found[f"irregularity_{name}"] = mean(changes[name])
         found[f"spread_{name}"] = np.asarray(np.nanstd(rows, axis=1))
     for percent in (10, 25, 75, 90):
-        found[f"rr_to_p{percent}_long"] = r - np.nanpercentile(before["long"], percent, axis=1)
+        found[f"rr_to_p{percent}_long"] = r - quantile(before["long"], percent / 100)
     nearest = past(r, NEAR)
     found["rr_to_shortest"] = r - np.nanmin(nearest, axis=1)
     found["rr_to_longest"] = r - np.nanmax(nearest, axis=1)

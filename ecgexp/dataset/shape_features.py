@@ -35,7 +35,7 @@ def median_beats(beats: Floats, n: int, settled: int, every: int) -> Floats:
     current = beats[0]
     for index in range(len(beats)):
         if index and (index <= settled or index % every == 0):
-            current = np.median(beats[max(0, index - n) : index], axis=0)
+            current = median(np.ascontiguousarray(beats[max(0, index - n) : index].T))
         made[index] = current
     return made
 

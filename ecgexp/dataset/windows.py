@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 Split = Literal["train", "val", "test"]
 Fill = Literal["edge", "repeat"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+SIMULATED = "~"
+"""Stands between a record's name and what was made out of it."""
 
 
 class Cutter(Protocol):
@@ -23,6 +25,10 @@ class Cutter(Protocol):
 
     def leads(self, lead: str) -> tuple[str, ...]:
         """Return the names of a window's leads, given the lead that is read."""
+        ...
+
+    def extend(self, plan: Plan) -> Plan:
+        """Add what is made out of training records, if anything."""
         ...
 
     def cut(

@@ -159,6 +159,7 @@ def task() -> Callable[..., BeatContextTask]:
             "n_val_patients": 1,
             "val_records": [102],
             "context": context(),
+            "simulations": {},
         }
         return BeatContextTask(**(values | changes))
 
