@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.integration.conftest import Command
 from tests.postgres import running
 
 
@@ -22,3 +23,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path / 'optuna.db'}"
     return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def ecgexp(tmp_path: Path) -> Command:
+    """The command on a fresh home, started from a foreign folder."""
+    cwd = tmp_path / "elsewhere"
+    cwd.mkdir()
+    return Command(tmp_path / "home", cwd)
