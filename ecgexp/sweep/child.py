@@ -38,11 +38,13 @@ def run_task(task: Task) -> Outcome:
         except KeyboardInterrupt:
             return _broken(job, task, "KILLED", "interrupted")
         except Exception as error:  # The boundary between jobs: whatever one did, the others run.
+            reason = str(error)
             if isinstance(error, EcgexpError):
                 log.error("job %d failed: %s", task.number, error)
             else:
                 log.exception("job %d broke", task.number)
-            ended = _broken(job, task, "FAILED", str(error) or type(error).__name__)
+                reason = f"{type(error).__name__}: {error}"
+            ended = _broken(job, task, "FAILED", reason)
     return ended
 
 
@@ -102,8 +104,7 @@ def _broken(job: Job, task: Task, status: str, reason: str) -> Outcome:
     condition = f"{_same(job, task)} and tags.`{names.SESSION_TAG}` = '{task.session}'"
     for found in store.search(condition, limit=1):
         if found.status in ("FAILED", "KILLED"):
-            ended = outcome(store.reopen(found.run_id))
-            return replace(ended, status=status, error=ended.error or reason)
+            return replace(outcome(store.reopen(found.run_id)), status=status, error=reason)
     return Outcome(run_id="", name=run_name(job), status=status, metrics={}, tags={}, error=reason)
 
 
