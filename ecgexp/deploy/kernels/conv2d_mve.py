@@ -13,7 +13,7 @@ from typing import Any
 from ecgexp.deploy.kernels import conv1d_mve
 from ecgexp.deploy.kernels.conv_schedule import Schedule
 from ecgexp.deploy.kernels.conv_shape import ConvShape
-from ecgexp.deploy.kernels.ir import T, i32
+from ecgexp.deploy.kernels.ir import T, i32, local, store
 from ecgexp.deploy.kernels.kernel import Kernel
 from ecgexp.deploy.kernels.weights import Integers
 
@@ -32,6 +32,7 @@ class _RowTile(conv1d_mve.Tile):
         super().__init__(shape, layer, schedule)
         self.has_border = (self.last - self.first) * self._rows_inside < shape.positions
         self.row: Any = None
+        self.inside: Any = None
 
     def _interior(self) -> tuple[int, int]:
         """Return the positions of a row, and note the rows, whose loads stay inside the input."""
@@ -68,6 +69,7 @@ class _RowTile(conv1d_mve.Tile):
         inside, width = self.last - self.first, self.shape.length_out
         with T.serial(self.shape.rows.length_out) as row:
             self._enter(row)
+            self._note_rows()
             if not inside:
                 with T.serial(width) as i:
                     tile([i])
@@ -77,6 +79,17 @@ class _RowTile(conv1d_mve.Tile):
                 skips = T.And(among, i >= self.first)
                 tile([T.Bind(T.if_then_else(skips, i + i32(inside), i))])
 
-    def _row_inside(self, row: Any) -> Any:
+    def _note_rows(self) -> None:
+        """Keep which rows of the window lie in the input, for an unrolled list of its chunks."""
+        if self.plan.loops > 1:
+            return
+        self.inside = local(self.shape.rows.kernel, "int32")
+        for row in range(self.shape.rows.kernel):
+            store(self.inside, row, self._is_inside(i32(row)))
+
+    def _is_inside(self, row: Any) -> Any:
         at = self.row + row * i32(self.shape.rows.dilation)
-        return T.And(at >= 0, at < self.shape.rows.length)
+        return T.Cast("int32", T.And(at >= 0, at < self.shape.rows.length))
+
+    def _row_inside(self, row: Any) -> Any:
+        return self._is_inside(row) if self.plan.loops > 1 else self.inside[row]

@@ -11,8 +11,6 @@ Tile = Literal["2x4", "4x2", "1x4"]
 TILES: tuple[Tile, ...] = ("2x4", "4x2", "1x4")
 _LANES = 16
 _UNROLLED_CHUNKS = 24
-# Longer unrolled windows are not measured in two dimensions yet.
-_UNROLLED_CHUNKS_2D = 12
 _MOST_UNROLLED_CHUNKS = 40
 _LOOP_CHUNKS = (4, 8)
 _UNROLLED_TAPS = 16
@@ -110,7 +108,7 @@ class ChunkPlan:
         )
         plans: dict[str, ChunkPlan] = {}
         unrolled = cls(1, 0, 0, every, runs.total)
-        if runs.total <= (_UNROLLED_CHUNKS if shape.is_flat else _UNROLLED_CHUNKS_2D):
+        if runs.total <= _UNROLLED_CHUNKS:
             plans["unrolled"] = unrolled
         slices = shape.group_in // _LANES
         if shape.group_in % _LANES == 0 and shape.taps <= _UNROLLED_TAPS:
@@ -127,7 +125,7 @@ class ChunkPlan:
                 # The filling chunks of the last iteration meet zero weights.
                 loops = -(-runs.chunks // size)
                 plans[f"blocks{size}"] = cls(loops, size * _LANES, size, every[:size], loops * size)
-        if shape.is_flat and runs.total <= _MOST_UNROLLED_CHUNKS:
+        if runs.total <= _MOST_UNROLLED_CHUNKS:
             plans.setdefault("unrolled", unrolled)
         first = next(iter(plans))
         return {name: p for name, p in plans.items() if p.loops > 1 or name in (first, "unrolled")}
@@ -162,7 +160,7 @@ def choose(shape: ConvShape) -> Schedule:
     order = next(iter(ChunkPlan.orders(shape)))
     # Four channels at a time compute some that do not exist.
     computed = -(-shape.group_out // _BLOCK) * _BLOCK
-    wasteful = shape.is_flat and computed >= _WASTE * shape.group_out
+    wasteful = computed >= _WASTE * shape.group_out
     columns = shape.length_out >= _COLUMN and (wasteful or columns_share(shape))
     return Schedule("4x2" if columns else "2x4", order)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from device_harness import Trial, available, run_device
-from hypothesis import HealthCheck, Phase, given, settings
-from shapes import ConvCase, conv_cases
+from shapes import conv_cases
+from shapes2d import conv2d_cases
+from test_device import draw
 
 pytestmark = [
     pytest.mark.device,
@@ -14,36 +17,30 @@ pytestmark = [
 ]
 
 
-def _cases(count: int, max_channels: int) -> list[ConvCase]:
-    cases: list[ConvCase] = []
-
-    @settings(
-        max_examples=count,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(conv_cases(depthwise=False, max_channels=max_channels))
-    def collect(case: ConvCase) -> None:
-        cases.append(case)
-
-    collect()
-    return cases
-
-
-@pytest.mark.parametrize(("count", "max_channels"), [(12, 8), (5, 40)])
-def test_every_schedule_is_exact(count: int, max_channels: int) -> None:
+def _check(cases: list[Any], least: int) -> None:
     trials = []
-    for case in _cases(count, max_channels):
+    for case in cases:
         variants = case.kernel_for("mve").variants
         if variants is None:
             continue
         inputs, expected = (case.arrays()[0],), case.expected()
         for build in variants.build.values():
             trials.append(Trial(build(), inputs, expected, int(case.c_in == 1)))
-    assert len(trials) > 10
+    assert len(trials) > least
     for trial, outcome in zip(trials, run_device(trials), strict=True):
         np.testing.assert_array_equal(outcome.out, trial.expected, trial.kernel.name)
         assert not outcome.overrun, trial.kernel.name
+
+
+@pytest.mark.parametrize(("count", "max_channels"), [(12, 8), (5, 40)])
+def test_every_schedule_is_exact(count: int, max_channels: int) -> None:
+    _check(draw(conv_cases(depthwise=False, max_channels=max_channels), count), 10)
+
+
+def test_every_depthwise_schedule_is_exact() -> None:
+    _check(draw(conv_cases(depthwise=True, max_channels=40), 10), 20)
+
+
+def test_every_two_dimensional_schedule_is_exact() -> None:
+    dense = draw(conv2d_cases(depthwise=False, max_channels=40), 3)
+    _check(dense + draw(conv2d_cases(depthwise=True), 3), 10)
