@@ -23,18 +23,22 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from ecgexp.errors import ConfigError, ExportError
+from ecgexp.quantization.bias import correct_biases
 from ecgexp.quantization.coverage import KEPT_FLOAT, float_operators, silent_rectifiers
+from ecgexp.quantization.equalize import equalize
 from ecgexp.quantization.graph import input_shape, operator_counts, save_atomically
-from ecgexp.quantization.tie_free import Overrides, tie_free_scales
+from ecgexp.quantization.ranges import mse_ranges
+from ecgexp.quantization.tie_free import Overrides, quantized_tensors, tie_free_scales
 from ecgexp.types import Scheme
 
 log = logging.getLogger(__name__)
 
-METHODS = {
+CALIBRATED = {
     "minmax": CalibrationMethod.MinMax,
     "percentile": CalibrationMethod.Percentile,
     "entropy": CalibrationMethod.Entropy,
 }
+METHODS = (*CALIBRATED, "mse")
 
 
 class StaticInt8:
@@ -42,8 +46,10 @@ class StaticInt8:
 
     Args:
         n_calibration: Training windows from which the ranges of the activations are taken.
-        method: How a range is taken from them: `minmax`, `percentile` or `entropy`.
+        method: How a range is taken from them: `minmax`, `percentile`, `entropy` or `mse`.
         percentile: Share of values inside the range, in percent; read by `percentile` only.
+        equalize: Bring the ranges of channels together first, see `equalize`.
+        bias_correction: Take the mean error of rounded weights out of the biases.
         tie_free: Move scales by up to 0.2 % so that every implementation computes the same bits.
         max_drop: Largest loss of test accuracy against the float network, as a fraction; None
             accepts any.
@@ -60,6 +66,8 @@ class StaticInt8:
         n_calibration: int,
         method: str,
         percentile: float,
+        equalize: bool,
+        bias_correction: bool,
         tie_free: bool,
         max_drop: float | None,
     ) -> None:
@@ -76,6 +84,8 @@ class StaticInt8:
         self.n_calibration = n_calibration
         self.method = method
         self.percentile = percentile
+        self.equalizes = equalize
+        self.bias_correction = bias_correction
         self.tie_free = tie_free
         self.max_drop = max_drop
 
@@ -104,10 +114,21 @@ class StaticInt8:
         started = time.monotonic()
         _check_calibration(calibration, float_onnx)
         with tempfile.TemporaryDirectory(prefix="ecgexp-ptq-") as scratch, _quiet():
-            prepared = prepare(float_onnx, Path(scratch) / "prepared.onnx")
+            prepared = Path(scratch) / "prepared.onnx"
+            # Weights with decided scales were equalised before they were trained.
+            self.prepare(float_onnx, calibration, prepared, plain=given is not None)
             source = onnx.load(prepared)
             decided = given or {}
             model = self._run(prepared, calibration, decided)
+            if self.method == "mse":
+                names = quantized_tensors(model)
+                undecided = [name for name in names if name not in decided]
+                decided |= mse_ranges(source, undecided, calibration, Path(scratch))
+                model = self._run(prepared, calibration, decided)
+            if self.bias_correction and given is None:
+                source = correct_biases(source, model, calibration, Path(scratch))
+                onnx.save(source, prepared)
+                model = self._run(prepared, calibration, decided)
             made_up = silent_rectifiers(source, model)
             overrides = decided | made_up
             silent, with_ties = len(made_up), 0
@@ -131,6 +152,30 @@ class StaticInt8:
         log.info("int8 by %s on %d windows in %.1f s", self.method, len(calibration), seconds)
         return out
 
+    def prepare(
+        self,
+        float_onnx: Path,
+        calibration: NDArray[np.float32],
+        out: Path,
+        *,
+        plain: bool = False,
+    ) -> Path:
+        """Write the float network whose weights and activations will be rounded.
+
+        Args:
+            float_onnx: The exported network.
+            calibration: Windows (window, lead, sample) of the training split.
+            out: File to write: norms folded, shapes inferred, equalised if configured.
+            plain: Leave equalisation out.
+        """
+        with _quiet():
+            quant_pre_process(float_onnx, out, skip_symbolic_shape=True)
+        if self.equalizes and not plain:
+            model, n_links = equalize(onnx.load(out), calibration, out.parent)
+            onnx.save(model, out)
+            log.info("equalised %d links between layers", n_links)
+        return out
+
     def _run(
         self, prepared: Path, calibration: NDArray[np.float32], overrides: Overrides
     ) -> onnx.ModelProto:
@@ -144,7 +189,7 @@ class StaticInt8:
             per_channel=True,
             activation_type=QuantType.QInt8,
             weight_type=QuantType.QInt8,
-            calibrate_method=METHODS[self.method],
+            calibrate_method=CALIBRATED.get(self.method, CalibrationMethod.MinMax),
             calibration_cache_path=prepared.with_name("ranges.json"),
             extra_options={
                 "WeightSymmetric": True,
@@ -157,13 +202,6 @@ class StaticInt8:
             },
         )
         return onnx.load(out)
-
-
-def prepare(float_onnx: Path, out: Path) -> Path:
-    """Write the float network as the quantizer wants it: norms folded, shapes inferred."""
-    with _quiet():
-        quant_pre_process(float_onnx, out, skip_symbolic_shape=True)
-    return out
 
 
 class _Windows(CalibrationDataReader):  # type: ignore[misc]

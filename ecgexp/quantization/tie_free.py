@@ -108,6 +108,16 @@ def tie_free_scales(source: onnx.ModelProto, quantized: onnx.ModelProto) -> TieF
     return TieFreeScales(overrides, left)
 
 
+def quantized_tensors(model: onnx.ModelProto) -> list[str]:
+    """Return the activations with a range of their own, as the quantizer names them."""
+    names = [
+        node.input[1].removesuffix("_scale")
+        for node in model.graph.node
+        if node.op_type == "QuantizeLinear"
+    ]
+    return list(dict.fromkeys(names))
+
+
 class _Scales:
     """Scales of a QDQ graph by the names of its tensors."""
 

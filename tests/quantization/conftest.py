@@ -60,7 +60,13 @@ def small_network(spec: SignalSpec) -> EfficientNetV2:
 @pytest.fixture(scope="session")
 def quantizer() -> StaticInt8:
     return StaticInt8(
-        n_calibration=48, method="minmax", percentile=99.9, tie_free=True, max_drop=None
+        n_calibration=48,
+        method="minmax",
+        percentile=99.9,
+        equalize=False,
+        bias_correction=False,
+        tie_free=True,
+        max_drop=None,
     )
 
 

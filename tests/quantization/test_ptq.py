@@ -28,6 +28,8 @@ OPTIONS = {
     "n_calibration": 8,
     "method": "minmax",
     "percentile": 99.9,
+    "equalize": False,
+    "bias_correction": False,
     "tie_free": True,
     "max_drop": None,
 }

@@ -162,7 +162,13 @@ def test_moving_the_scales_costs_nothing(example: Any, tmp_path: Path, method: s
     error = {}
     for tie_free in (False, True):
         quantizer = StaticInt8(
-            n_calibration=48, method=method, percentile=99.9, tie_free=tie_free, max_drop=None
+            n_calibration=48,
+            method=method,
+            percentile=99.9,
+            equalize=False,
+            bias_correction=False,
+            tie_free=tie_free,
+            max_drop=None,
         )
         path = quantizer.quantize(example.float_onnx, example.calibration, tmp_path / "q.onnx")
         error[tie_free] = float(np.sqrt(np.mean((run_onnx(path, example.x) - reference) ** 2)))

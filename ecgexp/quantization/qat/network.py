@@ -84,7 +84,8 @@ class QuantizedNetwork(nn.Module):
         quantized: The network in QDQ form, batch 1.
         source: The float network that was quantized, for weights that are not rounded yet.
         layers: Bits by weight; the first match counts, 8 where none does.
-        activations: False leaves activations unrounded inside their ranges, to see what weights alone cost.
+        activations: False leaves activations unrounded inside their ranges, to see what weights
+            alone cost.
         only: Names of the weights to quantize, None for all, to see what one layer costs.
 
     Raises:

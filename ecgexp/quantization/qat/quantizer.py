@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ecgexp.errors import ConfigError
 from ecgexp.quantization.graph import save_atomically
-from ecgexp.quantization.ptq import StaticInt8, prepare
+from ecgexp.quantization.ptq import StaticInt8
 from ecgexp.quantization.qat.network import LayerBits, QuantizedNetwork
 from ecgexp.quantization.reference import run_onnx
 from ecgexp.training.checkpoint import load_into
@@ -81,7 +81,7 @@ class QuantizationAware:
             ExportError: An operator cannot be trained.
         """
         with tempfile.TemporaryDirectory(prefix="ecgexp-qat-") as scratch:
-            prepared = prepare(float_onnx, Path(scratch) / "prepared.onnx")
+            prepared = self._start.prepare(float_onnx, calibration, Path(scratch) / "float.onnx")
             first = self._start.quantize(float_onnx, calibration, Path(scratch) / "first.onnx")
             source, quantized = onnx.load(prepared), onnx.load(first)
         layers = self._choose(source, quantized, room)

@@ -114,8 +114,10 @@ class Room:
         stage: str,
         optimizer: OptimizerSpec,
         max_epochs: int,
+        to_the_end: bool,
         **named: Sequence[pl.Callback],
     ) -> Path:
+        assert to_the_end, "an earlier epoch may be over the budget"
         folder = self.folder / stage
         keep = [
             callbacks.BestCheckpoint(folder=folder, compare_from=1.0, **MONITOR),  # type: ignore[arg-type]
@@ -150,7 +152,13 @@ def quantizer(**change: Any) -> AdaptiveMultiBit:
         "finish": [stage("master", 3), stage("coordinate", 1)],
         "coordinates": "int8",
         "activations": StaticInt8(
-            n_calibration=64, method="minmax", percentile=99.9, tie_free=True, max_drop=None
+            n_calibration=64,
+            method="minmax",
+            percentile=99.9,
+            equalize=False,
+            bias_correction=False,
+            tie_free=True,
+            max_drop=None,
         ),
     }
     return AdaptiveMultiBit(**fields | change)

@@ -11,14 +11,22 @@ from ecgexp.config.build import build
 from ecgexp.config.compose import compose
 from ecgexp.errors import ConfigError, ExportError
 from ecgexp.quantization.export import export_onnx
-from ecgexp.quantization.ptq import StaticInt8, prepare
+from ecgexp.quantization.ptq import StaticInt8
 from ecgexp.quantization.qat.network import LayerBits, QuantizedNetwork
 from ecgexp.quantization.qat.quantizer import output_step
 from ecgexp.quantization.reference import run_onnx
 from ecgexp.types import SignalSpec
 
 SPEC = SignalSpec(fs_hz=100.0, leads=("II",), n_samples=800, labels=("A", "B", "C"))
-PTQ = StaticInt8(n_calibration=16, method="minmax", percentile=99.9, tie_free=True, max_drop=None)
+PTQ = StaticInt8(
+    n_calibration=16,
+    method="minmax",
+    percentile=99.9,
+    equalize=False,
+    bias_correction=False,
+    tie_free=True,
+    max_drop=None,
+)
 NETWORKS = (
     "cnn_small", "efficientnetv2_1d", "resnet1d", "tcn", "dscnn", "resnet_hannun_small",
     "cnn_mlii17", "cnn_avh_small",
@@ -39,7 +47,11 @@ def quantized(name: str, folder: Path) -> tuple[Path, onnx.ModelProto, onnx.Mode
             torch.nn.init.normal_(module.running_mean, 0, 0.2)
     plain = export_onnx(net, SPEC, folder / "float.onnx")
     path = PTQ.quantize(plain, windows(16), folder / "int8.onnx")
-    return path, onnx.load(path), onnx.load(prepare(plain, folder / "prepared.onnx"))
+    return (
+        path,
+        onnx.load(path),
+        onnx.load(PTQ.prepare(plain, windows(16), folder / "prepared.onnx")),
+    )
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -75,7 +87,13 @@ def test_what_was_trained_is_what_is_written(tmp_path: Path) -> None:
     given = net.overrides()
     moved = PTQ.quantize(tmp_path / "trained.onnx", windows(16), tmp_path / "moved.onnx", given)
     plain = StaticInt8(
-        n_calibration=16, method="minmax", percentile=99.9, tie_free=False, max_drop=None
+        n_calibration=16,
+        method="minmax",
+        percentile=99.9,
+        equalize=False,
+        bias_correction=False,
+        tie_free=False,
+        max_drop=None,
     )
     out = plain.quantize(tmp_path / "trained.onnx", windows(16), tmp_path / "out.onnx", given)
     written = {i.name: onnx.numpy_helper.to_array(i) for i in onnx.load(out).graph.initializer}
