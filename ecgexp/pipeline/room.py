@@ -79,6 +79,7 @@ class Room:
         max_epochs: int,
         callbacks: Sequence[pl.Callback] = (),
         resized: bool = False,
+        to_the_end: bool = False,
     ) -> Path:
         """Train a network in a stage after the first fit and return its best checkpoint.
 
@@ -93,6 +94,8 @@ class Room:
             callbacks: Added to those of the configuration.
             resized: Whether layers have other shapes than the architecture's; the checkpoint
                 says so.
+            to_the_end: Whether every epoch counts and the last one stays: nothing is averaged,
+                stopped early or chosen, whatever the configuration says.
         """
         return self.train(
             network,
@@ -102,6 +105,7 @@ class Room:
             prefix=f"{stage}/",
             callbacks=callbacks,
             resized=resized,
+            to_the_end=to_the_end,
         )[0]
 
     def train(
@@ -114,6 +118,7 @@ class Room:
         prefix: str = "",
         callbacks: Sequence[pl.Callback] = (),
         resized: bool = False,
+        to_the_end: bool = False,
     ) -> tuple[Path, list[dict[str, float]]]:
         """Fit in a folder of checkpoints; return the best one and the history of the fit."""
         from ecgexp.training.fit import fit
@@ -122,7 +127,7 @@ class Room:
         built: pl.Trainer = build(
             trainer,
             path="trainer",
-            callbacks=[*callbacks, *self._callbacks(checkpoints)],
+            callbacks=[*callbacks, *self._callbacks(checkpoints, to_the_end=to_the_end)],
             logger=self.run.lightning_logger(prefix),
             default_root_dir=str(self.folder),
         )
@@ -140,11 +145,21 @@ class Room:
         history: list[dict[str, float]] = built.lightning_module.history  # type: ignore[assignment]
         return best, history
 
-    def _callbacks(self, checkpoints: Path) -> list[pl.Callback]:
-        return [
+    def _callbacks(self, checkpoints: Path, *, to_the_end: bool) -> list[pl.Callback]:
+        from pytorch_lightning.callbacks import EarlyStopping
+
+        from ecgexp.training.callbacks import WeightEma
+
+        nodes = {name: dict(node) for name, node in self.config["callbacks"].items()}
+        for node in nodes.values():
+            if to_the_end and "compare_from" in node:
+                node["compare_from"] = 1.0
+        built = [
             build(node, path=f"callbacks.{name}", **_folder_if_taken(node, name, checkpoints))
-            for name, node in self.config["callbacks"].items()
+            for name, node in nodes.items()
         ]
+        choosing = (WeightEma, EarlyStopping) if to_the_end else ()
+        return [each for each in built if not isinstance(each, choosing)]
 
 
 def _folder_if_taken(node: dict[str, Any], name: str, folder: Path) -> dict[str, Path]:

@@ -51,6 +51,7 @@ class TrainingRoom(Protocol):
         max_epochs: int,
         callbacks: Sequence[pl.Callback] = (),
         resized: bool = False,
+        to_the_end: bool = False,
     ) -> Path:
         """Train a network, or go on with an interrupted fit; return its best checkpoint."""
 

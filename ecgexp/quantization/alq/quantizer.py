@@ -114,6 +114,7 @@ class AdaptiveMultiBit:
             ),
             max_epochs=sum(stage.epochs for stage in self._stages),
             callbacks=[PruneInEvaluation(self._stages)],
+            to_the_end=True,
         )
         load_into(network, best)
         groups = groups_of(network)
