@@ -9,7 +9,7 @@ from ecgexp.config.build import build
 from ecgexp.config.compose import Job
 from ecgexp.config.validate import validate
 from ecgexp.deploy.export.exporter import Exported, Exporter
-from ecgexp.errors import ConfigError
+from ecgexp.errors import ConfigError, TrackingError
 from ecgexp.pipeline import home_folder, open_store
 from ecgexp.target import Target
 from ecgexp.types import Bundle
@@ -38,8 +38,9 @@ def export(job: Job) -> Exported:
         exporter.require_free(_output(job, ""))
     with tempfile.TemporaryDirectory(prefix="ecgexp-export-") as scratch:
         bundle = _bundle(job, exporter, Path(scratch))
+        profile = _profile(job, target, Path(scratch))
         folder = _output(job, f"{bundle.name}-{exporter.compiled_for(target)}")
-        return exporter.export(bundle, target, folder)
+        return exporter.export(bundle, target, folder, profile)
 
 
 def _output(job: Job, name: str) -> Path:
@@ -47,6 +48,17 @@ def _output(job: Job, name: str) -> Path:
     if chosen is not None:
         return Path(str(chosen)).expanduser().absolute()
     return home_folder(job.config) / "export" / name
+
+
+def _profile(job: Job, target: Target, scratch: Path) -> Path | None:
+    """Return what each call cost when the run was deployed to the target, if it was."""
+    if job.config["run_id"] is None:
+        return None
+    run = open_store(job.config).reopen(str(job.config["run_id"]))
+    try:
+        return run.fetch_artefact(f"deploy/{target.name}/profile.csv", scratch / "profile")
+    except TrackingError:
+        return None
 
 
 def _bundle(job: Job, exporter: Exporter, scratch: Path) -> Bundle:

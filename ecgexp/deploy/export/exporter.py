@@ -119,13 +119,16 @@ class Exporter:
         if not writable:
             raise _not_writable(folder, f"no permission to write into {folder.parent}")
 
-    def export(self, bundle: Bundle, target: Target, folder: Path) -> Exported:
+    def export(
+        self, bundle: Bundle, target: Target, folder: Path, profile: Path | None = None
+    ) -> Exported:
         """Write the library folder and its archive; both appear only when complete.
 
         Args:
             bundle: The network and its golden windows.
             target: What `codegen=object` compiles for.
             folder: Where the library is to appear.
+            profile: `profile.csv` of a deploy of the network to the target, for `metadata.json`.
 
         Raises:
             BuildError: The network cannot be compiled.
@@ -151,6 +154,7 @@ class Exporter:
                 is_source=self.codegen == "c",
                 n_golden=self.n_golden,
                 allow_float_ops=self.allow_float_ops,
+                profile=None if self.codegen == "c" else profile,
                 root=aside / top,
                 work=aside,
             )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import logging
 import re
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,13 +26,18 @@ from ecgexp.deploy.export.template import render
 from ecgexp.deploy.firmware import memory_script
 from ecgexp.deploy.importer import import_onnx
 from ecgexp.deploy.integer import rewrite
+from ecgexp.deploy.kernels.weights import Storage
 from ecgexp.deploy.memory import plan_arena
 from ecgexp.deploy.object_file import code_bytes
 from ecgexp.deploy.program import Program, constant_bytes
 from ecgexp.target import Target
 from ecgexp.types import Bundle
 
+log = logging.getLogger(__name__)
+
 SCHEMA = 1
+# As a deploy stores them unless told otherwise.
+_STORAGE = Storage(bit_planes=True, pack_int4=True)
 _EXTERN = re.compile(r'call_pure_extern\("float32", "(\w+)"')
 _PORTABLE_NOTE = (
     "Plain loops in C11 that run everywhere; on a Cortex-M with kernels of its own, an object "
@@ -38,7 +46,7 @@ _PORTABLE_NOTE = (
 _LIBRARIES = ("apache-tvm", "numpy", "onnx", "onnxruntime")
 
 
-def write_files(
+def write_files(  # noqa: PLR0913
     bundle: Bundle,
     target: Target,
     *,
@@ -46,6 +54,7 @@ def write_files(
     is_source: bool,
     n_golden: int,
     allow_float_ops: int,
+    profile: Path | None,
     root: Path,
     work: Path,
 ) -> tuple[dict[str, int], int]:
@@ -58,6 +67,7 @@ def write_files(
         is_source: Write portable C instead of objects.
         n_golden: Golden windows wanted.
         allow_float_ops: How many operators of an int8 network may run in float32.
+        profile: What each function cost on the target, as a deploy has written it.
         root: Folder to make.
         work: Scratch folder.
 
@@ -71,7 +81,9 @@ def write_files(
     versions = _versions()
     network = import_onnx(bundle.onnx)
     isa = "generic" if is_source else target.isa
-    program = with_prefix(rewrite(network, isa=isa, allow_float_ops=allow_float_ops), prefix)
+    program = rewrite(network, isa=isa, allow_float_ops=allow_float_ops, storage=_STORAGE)
+    measured = {} if profile is None else measured_costs(profile, program)
+    program = with_prefix(program, prefix)
     arena = plan_arena(program)
     if tools is not None:
         settle(program, arena, target, code=0)
@@ -104,7 +116,13 @@ def write_files(
     _write_golden(root, words, None if is_source or target.on_host else target)
     _write_project(root, words, is_source)
     _write_metadata(
-        root, source, bundle, figures, versions=versions, target=None if is_source else target
+        root,
+        source,
+        bundle,
+        figures,
+        measured=measured,
+        versions=versions,
+        target=None if is_source else target,
     )
     return figures, len(golden.inputs)
 
@@ -227,6 +245,7 @@ def _write_metadata(
     bundle: Bundle,
     figures: dict[str, int],
     *,
+    measured: Mapping[int, Mapping[str, int]],
     versions: dict[str, str],
     target: Target | None,
 ) -> None:
@@ -258,7 +277,10 @@ def _write_metadata(
             "labels": list(source.labels),
         },
         **figures,
-        "layers": [_layer(source, index) for index in range(len(program.steps))],
+        "layers": [
+            {**_layer(source, index), **measured.get(index, {})}
+            for index in range(len(program.steps))
+        ],
         "versions": versions,
         "onnx_sha256": sha256(bundle.onnx),
         "files": {path.relative_to(root).as_posix(): sha256(path) for path in files_of(root)},
@@ -276,6 +298,29 @@ def _layer(source: ModelSource, index: int) -> dict[str, Any]:
         "input_bytes": [buffer.n_bytes for buffer in step.inputs],
         "output_bytes": step.output.n_bytes,
         "arena_offset": source.arena.offsets.get(step.output.index),
+    }
+
+
+def measured_costs(profile: Path, program: Program) -> dict[int, dict[str, int]]:
+    """Return what each call cost per inference, by its place; nothing for another program.
+
+    Args:
+        profile: `profile.csv` of a deploy.
+        program: The network, its symbols as a deploy names them.
+    """
+    with profile.open(newline="", encoding="utf-8") as stream:
+        rows = {row["function"]: row for row in csv.DictReader(stream)}
+    if not all(step.symbol in rows for step in program.steps):
+        log.info("%s is of other kernels: metadata.json goes without measured costs", profile.name)
+        return {}
+    return {
+        index: {
+            figure: round(int(row[figure]) / int(row["calls"]))
+            for figure in ("instructions", "cycles_est")
+            if row[figure]
+        }
+        for index, step in enumerate(program.steps)
+        for row in (rows[step.symbol],)
     }
 
 

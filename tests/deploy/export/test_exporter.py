@@ -18,6 +18,8 @@ from ecgexp.config.compose import compose
 from ecgexp.deploy.export import exporter as exporter_module
 from ecgexp.deploy.export.exporter import Exporter
 from ecgexp.errors import BuildError, ConfigError
+from ecgexp.quantization.bundle import bundle_from_onnx
+from tests.deploy import nets
 from tests.deploy.export.conftest import OPTIONS, Export, Unpack
 
 
@@ -100,6 +102,28 @@ def test_archive_is_the_folder_and_the_same_every_time(kind: str, export: Export
         if path.is_file()
     }
     assert content == on_disk
+
+
+def test_metadata_tells_what_a_deploy_has_measured(tmp_path: Path, onnx_of: Any) -> None:
+    onnx = onnx_of("squeeze_excite")
+    bundle = bundle_from_onnx(onnx, None, tmp_path / "bundle", seed=1, n_golden=4)
+    exporter = Exporter(**{**OPTIONS, "codegen": "object"})
+
+    def layers(profile: Path | None, name: str) -> list[dict[str, Any]]:
+        folder = exporter.export(bundle, nets.HOST, tmp_path / name, profile).folder
+        found: list[dict[str, Any]] = json.loads((folder / "metadata.json").read_text())["layers"]
+        return found
+
+    symbols = [layer["symbol"].replace("afib_", "ecgexp_", 1) for layer in layers(None, "plain")]
+    calls = {symbol: symbols.count(symbol) for symbol in symbols}
+    rows = [f"{s},{n},0,{100 * n * (i + 1)},,op" for i, (s, n) in enumerate(calls.items())]
+    profile = tmp_path / "profile.csv"
+    header = "function,calls,macs,instructions,cycles_est,operators"
+    profile.write_text("\n".join([header, *rows, "ecgexp_model_run,0,0,7,,"]) + "\n")
+    counts = [layer["instructions"] for layer in layers(profile, "measured")]
+    assert counts == [100 * (list(calls).index(symbol) + 1) for symbol in symbols]
+    profile.write_text("\n".join([header, *rows[1:]]) + "\n")
+    assert all("instructions" not in layer for layer in layers(profile, "other"))
 
 
 def test_metadata_describes_the_library(export: Export) -> None:
