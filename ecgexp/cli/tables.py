@@ -185,7 +185,10 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
         show_json(summary)
         return
     leads = ", ".join(summary["leads"])
-    title = f"{summary['name']}: {leads}, {summary['n_samples']} samples at {summary['fs_hz']:g} Hz"
+    what = f"{summary['n_samples']} samples at {summary['fs_hz']:g} Hz"
+    if summary["n_rows"]:
+        what = f"images of {summary['n_rows']} rows and {what.replace('samples', 'columns')}"
+    title = f"{summary['name']}: {leads}, {what}"
     table = Table(title=title, title_justify="left")
     for column in ("split", "records", "patients", "windows", *summary["labels"]):
         table.add_column(column, justify="left" if column == "split" else "right")
