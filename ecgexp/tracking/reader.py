@@ -129,9 +129,10 @@ def _experiment_id(connection: sqlite3.Connection, experiment: str) -> str | Non
 
 @contextmanager
 def _connect(database: Path) -> Iterator[sqlite3.Connection]:
-    """Open the file for reading only; what goes wrong names it."""
+    """Open the file, which must be there; what goes wrong names it."""
     try:
-        connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=_BUSY_S)
+        # Not mode=ro: a killed writer's journal has to be rolled back before anyone can read.
+        connection = sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=_BUSY_S)
         try:
             # One moment of the store for all queries, whoever writes meanwhile.
             connection.execute("begin")

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,14 @@ def test_bad_options(filled: Path, override: str, message: str) -> None:
 def test_a_fresh_home_has_no_runs_and_gets_no_store(tmp_path: Path) -> None:
     assert chosen(tmp_path / "none") == []
     assert not (tmp_path / "none").exists()
+
+
+def test_neither_mlflow_nor_torch_is_imported(filled: Path) -> None:
+    program = (
+        "import sys; from ecgexp.__main__ import main; "
+        f"main(['select', 'f1 > 0', 'paths.home={filled}']); "
+        "sys.exit(' '.join({'mlflow', 'torch', 'sqlalchemy'} & set(sys.modules)) or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr.strip()) == (0, ""), done.stderr
+    assert "3 runs" in done.stdout

@@ -2,6 +2,8 @@
 
 import shutil
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,26 @@ def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("no database, but long enough to be looked at" * 50)
     with pytest.raises(TrackingError, match="file is not a database"):
         Store(experiment="one", home=tmp_path).runs()
+
+
+KILLED_IN_A_TRANSACTION = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("pragma cache_size = 1")
+connection.execute("delete from alembic_version")
+connection.executemany("insert into inputs values ('u', 'a', ?, 'c', 'd', 0)",
+                       [(str(number) * 9,) for number in range(3000)])
+os._exit(1)
+"""
+
+
+def test_what_a_killed_writer_left_is_rolled_back(tmp_path: Path, migrated: Path) -> None:
+    shutil.copy(migrated, tmp_path)
+    database = tmp_path / "mlflow.db"
+    subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(database)], check=False)
+    assert database.with_name("mlflow.db-journal").stat().st_size > 0
+    assert Store(experiment="one", home=tmp_path).runs() == []
+    assert reader.check_not_newer(database)
 
 
 def test_eight_processes_open_a_fresh_store_at_once(tmp_path: Path) -> None:
