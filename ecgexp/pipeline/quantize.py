@@ -12,6 +12,11 @@ from ecgexp.pipeline.room import Room
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ecgexp.quantization.ptq import StaticInt8
+
 ONNX = "model.onnx"
 BUNDLE = "bundle"
 
@@ -38,6 +43,8 @@ def quantize_network(room: Room, name: str) -> None:
         onnx = quantizer.retrain(room, float_onnx, calibration, onnx)
     else:
         onnx = quantizer.quantize(float_onnx, calibration, onnx)
+        if getattr(quantizer, "sensitivity", 0):
+            _log_sensitivity(room, quantizer, calibration)
     if quantizer.scheme != "none":
         _check(room, onnx, quantizer.max_drop)
     bundle = write_bundle(
@@ -52,6 +59,18 @@ def quantize_network(room: Room, name: str) -> None:
         golden_windows=room.data.golden_windows(room.config["deploy"]["n_golden"]),
     )
     room.run.log_artefact(bundle.folder, BUNDLE)
+
+
+def _log_sensitivity(room: Room, quantizer: StaticInt8, calibration: NDArray[np.float32]) -> None:
+    import onnx
+
+    from ecgexp.quantization.qat.quantizer import log_sensitivity
+
+    prepared = quantizer.prepare(
+        room.folder / FLOAT_ONNX, calibration, room.folder / "model_prepared.onnx"
+    )
+    quantized, source = onnx.load(room.folder / ONNX), onnx.load(prepared)
+    log_sensitivity(room, quantized, source, (8,), quantizer.sensitivity)
 
 
 def _check(room: Room, onnx: Path, max_drop: float | None) -> None:

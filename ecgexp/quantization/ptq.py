@@ -51,7 +51,9 @@ class StaticInt8:
         equalize: Bring the ranges of channels together first, see `equalize`.
         bias_correction: Take the mean error of rounded weights out of the biases.
         tie_free: Move scales by up to 0.2 % so that every implementation computes the same bits.
-        max_drop: Largest loss of test accuracy against the float network, as a fraction; None
+        sensitivity: Measure what every layer alone costs, on this many validation windows; 0 does
+            not. Read by the quantize stage when nothing is trained.
+        max_drop: Largest loss of validation accuracy against the float network, as a fraction; None
             accepts any.
 
     Raises:
@@ -69,6 +71,7 @@ class StaticInt8:
         equalize: bool,
         bias_correction: bool,
         tie_free: bool,
+        sensitivity: int,
         max_drop: float | None,
     ) -> None:
         if n_calibration < 1:
@@ -79,6 +82,10 @@ class StaticInt8:
             raise ConfigError(
                 f"quantization.percentile={percentile}: write a number above 50 and up to 100"
             )
+        if isinstance(sensitivity, bool) or sensitivity < 0:
+            raise ConfigError(
+                f"quantization.sensitivity={sensitivity!r}: write a number of windows, 0 for none"
+            )
         if max_drop is not None and not 0.0 <= max_drop <= 1.0:
             raise ConfigError(f"quantization.max_drop={max_drop}: write null or a fraction 0..1")
         self.n_calibration = n_calibration
@@ -87,6 +94,7 @@ class StaticInt8:
         self.equalizes = equalize
         self.bias_correction = bias_correction
         self.tie_free = tie_free
+        self.sensitivity = sensitivity
         self.max_drop = max_drop
 
     def quantize(

@@ -66,6 +66,7 @@ def quantizer() -> StaticInt8:
         equalize=False,
         bias_correction=False,
         tie_free=True,
+        sensitivity=0,
         max_drop=None,
     )
 

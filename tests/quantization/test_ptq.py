@@ -31,6 +31,7 @@ OPTIONS = {
     "equalize": False,
     "bias_correction": False,
     "tie_free": True,
+    "sensitivity": 0,
     "max_drop": None,
 }
 

@@ -27,7 +27,7 @@ SPEC = SignalSpec(fs_hz=100.0, leads=("II",), n_samples=400, labels=("A", "B", "
 def ptq(**change: object) -> StaticInt8:
     options = {
         "n_calibration": 24, "method": "minmax", "percentile": 99.9, "equalize": False,
-        "bias_correction": False, "tie_free": True, "max_drop": None,
+        "bias_correction": False, "tie_free": True, "sensitivity": 0, "max_drop": None,
     }  # fmt: skip
     return StaticInt8(**{**options, **change})
 

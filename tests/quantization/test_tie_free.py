@@ -168,6 +168,7 @@ def test_moving_the_scales_costs_nothing(example: Any, tmp_path: Path, method: s
             equalize=False,
             bias_correction=False,
             tie_free=tie_free,
+            sensitivity=0,
             max_drop=None,
         )
         path = quantizer.quantize(example.float_onnx, example.calibration, tmp_path / "q.onnx")

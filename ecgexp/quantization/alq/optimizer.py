@@ -105,41 +105,44 @@ class AlqOptimizer(torch.optim.Adam):
         return _moments(state, "coordinate")
 
     def _moved(self, layer: _Layer, phase: Phase) -> Code:
-        state = self._state(layer)
-        rate, count = self.param_groups[0]["lr"], int(state["step"])
-        code = layer.groups.code
         if phase == "coordinate":
-            moments = self._of_coordinates(layer)
-            moved = steps.step_coordinates(
-                code, moments.gradient(rate, count), moments.hessian(count)
-            )
-            turned = torch.einsum("gin,gin->gi", moved.bases, code.bases) < 0
-            moments.mean[turned] *= -1
-            return moved
-        for name in _named("coordinate", Moments.zeros(torch.empty(0))):
-            state.pop(name, None)
-        moments = _moments(state, "weight")
-        gradient, hessian = moments.gradient(rate, count), moments.hessian(count)
-        if phase == "master" and "master" not in state:
-            state["master"] = code.weights()
-        origin = state["master"] if phase == "master" else code.weights()
+            return self._coordinate_step(layer)
+        return self._basis_step(layer, has_master=phase == "master")
+
+    def _coordinate_step(self, layer: _Layer) -> Code:
+        state, code = self._state(layer), layer.groups.code
+        state.pop("master", None)
+        moments = self._of_coordinates(layer)
+        moved = steps.step_coordinates(code, *self._model(layer, moments))
+        turned = torch.einsum("gin,gin->gi", moved.bases, code.bases) < 0
+        moments.mean[turned] *= -1
+        return moved
+
+    def _basis_step(self, layer: _Layer, *, has_master: bool) -> Code:
+        """Move the weights, or floating ones behind them, and describe what comes out anew."""
+        state, code = self._state(layer), layer.groups.code
+        for name in [name for name in state if name.startswith("coordinate_")]:
+            del state[name]
+        gradient, hessian = self._model(layer, _moments(state, "weight"))
+        origin = state.pop("master", None)
+        if origin is None or not has_master:
+            origin = code.weights()
         target = origin - gradient / hessian
-        if phase == "master":
+        if has_master:
             state["master"] = target
         return steps.refresh(steps.assign(code, target), target, hessian)
 
+    def _model(self, layer: _Layer, moments: Moments) -> tuple[Tensor, Tensor]:
+        """Return the pseudo gradient and the pseudo Hessian."""
+        count = int(self._state(layer)["step"])
+        return moments.gradient(self.param_groups[0]["lr"], count), moments.hessian(count)
+
     def _prune(self, done: int, schedule: Schedule) -> None:
         """Take away the coordinates whose loss costs least, over all layers."""
-        scores = []
-        for layer in self._layers:
-            moments = self._of_coordinates(layer)
-            count = int(self._state(layer)["step"])
-            rate = self.param_groups[0]["lr"]
-            scores.append(
-                steps.importance(
-                    layer.groups.code, moments.gradient(rate, count), moments.hessian(count)
-                )
-            )
+        scores = [
+            steps.importance(layer.groups.code, *self._model(layer, self._of_coordinates(layer)))
+            for layer in self._layers
+        ]
         removed = schedule.removal(done, scores, self.groups)
         for layer, mask in zip(self._layers, removed, strict=True):
             layer.groups.keep(steps.prune(layer.groups.code, mask))

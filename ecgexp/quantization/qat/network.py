@@ -182,8 +182,10 @@ class QuantizedNetwork(nn.Module):
         self.weights[name] = weight
         self._add(name, value)
         if scale not in self.parameters_of:
-            first = np.asarray(self._constants[scale], np.float64) * 127 / weight.largest
-            self._add(scale, np.log(np.atleast_1d(first)))
+            first = np.atleast_1d(np.asarray(self._constants[scale], np.float64))
+            if bits < 8:
+                first = _best_steps(np.moveaxis(value, axis, 0), weight.largest)
+            self._add(scale, np.log(first))
         if self._only is not None and name not in self._only:
             return lambda values: self._value(name)
         shape = [1] * value.ndim
@@ -252,6 +254,14 @@ class QuantizedNetwork(nn.Module):
                 tensor.CopyFrom(numpy_helper.from_array(value, tensor.name))
         return model
 
+    def float_weight(self, name: str) -> NDArray[np.float32]:
+        """Return a weight as it was before any rounding."""
+        return self._floats[name]
+
+    def rounded_weight(self, name: str) -> Tensor:
+        """Return a weight as it is multiplied."""
+        return torch.from_numpy(self._rounded(self.weights[name]))
+
     def whole_weights(self, name: str) -> NDArray[np.int8]:
         """Return a weight in whole steps of its scale."""
         weight = self.weights[name]
@@ -297,6 +307,22 @@ class QuantizedNetwork(nn.Module):
             if other.op_type == "QuantizeLinear" and other.input[1] == node.input[1]
         )
         return bool(first.output[0] == node.output[0])
+
+
+def _best_steps(channels: NDArray[np.float32], largest: int) -> NDArray[np.float64]:
+    """Return the step of each channel with the smallest squared error.
+
+    Args:
+        channels: Weights (channel, ...).
+        largest: Largest whole number.
+    """
+    flat = channels.reshape(len(channels), -1).astype(np.float64)
+    peak = np.maximum(np.abs(flat).max(axis=1), 1e-12)
+    steps = peak[:, None] / largest * np.linspace(0.35, 1.0, 40)
+    whole = np.clip(np.rint(flat[:, None] / steps[..., None]), -largest, largest)
+    errors = np.square(whole * steps[..., None] - flat[:, None]).sum(axis=2)
+    best: NDArray[np.float64] = steps[np.arange(len(flat)), errors.argmin(axis=1)]
+    return best
 
 
 def _round(x: Tensor) -> Tensor:

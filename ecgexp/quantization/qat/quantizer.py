@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import logging
 import tempfile
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from ecgexp.quantization.graph import save_atomically
 from ecgexp.quantization.ptq import StaticInt8
 from ecgexp.quantization.qat.network import LayerBits, QuantizedNetwork
 from ecgexp.quantization.reference import run_onnx
+from ecgexp.quantization.sensitivity import Sensitivity, assign, measure, write_table
 from ecgexp.training.checkpoint import load_into
 from ecgexp.training.optimizer import OptimizerSpec
 from ecgexp.training.room import TrainingRoom
@@ -43,6 +45,8 @@ class QuantizationAware:
         ConfigError: A value is out of range.
     """
 
+    scheme: Scheme = "qat_int8"
+
     def __init__(
         self,
         *,
@@ -57,7 +61,6 @@ class QuantizationAware:
         self._layers = tuple(layers)
         self._max_epochs = max_epochs
         self._optimizer = optimizer
-        self.scheme: Scheme = "mixed" if any(rule.bits < 8 for rule in layers) else "qat_int8"
         self.n_calibration = start.n_calibration
         self.max_drop = start.max_drop
 
@@ -84,7 +87,7 @@ class QuantizationAware:
             prepared = self._start.prepare(float_onnx, calibration, Path(scratch) / "float.onnx")
             first = self._start.quantize(float_onnx, calibration, Path(scratch) / "first.onnx")
             source, quantized = onnx.load(prepared), onnx.load(first)
-        layers = self._choose(source, quantized, room)
+        layers = self._choose(room, quantized, source)
         network = QuantizedNetwork(quantized, source, layers)
         self._check_rules(network, layers)
         best = room.fit(
@@ -98,13 +101,12 @@ class QuantizationAware:
         return out
 
     def _choose(
-        self, source: onnx.ModelProto, quantized: onnx.ModelProto, room: TrainingRoom
+        self, room: TrainingRoom, quantized: onnx.ModelProto, source: onnx.ModelProto
     ) -> tuple[LayerBits, ...]:
+        """Return the bits of every layer, first match first."""
         return self._layers
 
     def _check_rules(self, network: QuantizedNetwork, layers: Sequence[LayerBits]) -> None:
-        import fnmatch
-
         for rule in layers:
             if not any(fnmatch.fnmatch(name, rule.match) for name in network.weights):
                 raise ConfigError(
@@ -130,6 +132,82 @@ class QuantizationAware:
                 **{f"quantization/bits/{w.name}": w.bits for w in network.weights.values()},
             }
         )
+
+
+class MixedPrecision(QuantizationAware):
+    """Weights of 2 to 8 bits, layer by layer: given, or the least harmful that fit a budget.
+
+    Args:
+        start: Chooses the graph and the first ranges.
+        layers: Bits of the weights, the first match counts; the others share the budget.
+        widths: Bits to choose from.
+        budget_bytes: Largest sum of weights x bits / 8; None takes 8 bits where no rule matches.
+        n_windows: Validation windows on which every layer is rounded alone.
+        max_epochs: Epochs of training.
+        optimizer: Of that training.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    scheme: Scheme = "mixed"
+
+    def __init__(
+        self,
+        *,
+        start: StaticInt8,
+        layers: Sequence[LayerBits],
+        widths: Sequence[int],
+        budget_bytes: int | None,
+        n_windows: int,
+        max_epochs: int,
+        optimizer: OptimizerSpec,
+    ) -> None:
+        super().__init__(start=start, layers=layers, max_epochs=max_epochs, optimizer=optimizer)
+        for bits in widths:
+            if isinstance(bits, bool) or not isinstance(bits, int) or not 2 <= bits <= 8:
+                raise ConfigError(f"quantization.widths={list(widths)}: use whole numbers 2 to 8")
+        if not widths:
+            raise ConfigError("quantization.widths=[]: write the widths to choose from")
+        if budget_bytes is not None and budget_bytes < 1:
+            raise ConfigError(f"quantization.budget_bytes={budget_bytes}: use 1 or more, or null")
+        self._widths = sorted(set(widths), reverse=True)
+        self._budget_bytes = budget_bytes
+        self._n_windows = n_windows
+
+    def _choose(
+        self, room: TrainingRoom, quantized: onnx.ModelProto, source: onnx.ModelProto
+    ) -> tuple[LayerBits, ...]:
+        if self._budget_bytes is None:
+            return self._layers
+        rows = log_sensitivity(room, quantized, source, self._widths, self._n_windows)
+        given = [
+            row
+            for row in rows
+            if not any(fnmatch.fnmatch(row.layer, rule.match) for rule in self._layers)
+        ]
+        chosen = QuantizedNetwork(quantized, source, self._layers).weights.values()
+        free = {row.layer for row in given}
+        spent = sum(w.bits * w.n_values for w in chosen if w.name not in free) // 8
+        return (*self._layers, *assign(given, self._budget_bytes - spent))
+
+
+def log_sensitivity(
+    room: TrainingRoom,
+    quantized: onnx.ModelProto,
+    source: onnx.ModelProto,
+    widths: Sequence[int],
+    n_windows: int,
+) -> list[Sensitivity]:
+    """Measure every layer alone on validation windows; log the table and its picture."""
+    from ecgexp.report.sensitivity import draw_sensitivity
+
+    val = room.data.split("val")
+    rows = np.linspace(0, len(val.y) - 1, min(n_windows, len(val.y))).astype(int)
+    found = measure(quantized, source, val.x[rows], val.y[rows], widths)
+    room.run.log_artefact(write_table(found, room.folder / "sensitivity.csv"))
+    room.run.log_artefact(draw_sensitivity(found, room.folder / "sensitivity.png"))
+    return found
 
 
 def output_step(model: onnx.ModelProto) -> float:

@@ -158,6 +158,7 @@ def quantizer(**change: Any) -> AdaptiveMultiBit:
             equalize=False,
             bias_correction=False,
             tie_free=True,
+            sensitivity=0,
             max_drop=None,
         ),
     }

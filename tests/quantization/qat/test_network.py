@@ -25,6 +25,7 @@ PTQ = StaticInt8(
     equalize=False,
     bias_correction=False,
     tie_free=True,
+    sensitivity=0,
     max_drop=None,
 )
 NETWORKS = (
@@ -93,6 +94,7 @@ def test_what_was_trained_is_what_is_written(tmp_path: Path) -> None:
         equalize=False,
         bias_correction=False,
         tie_free=False,
+        sensitivity=0,
         max_drop=None,
     )
     out = plain.quantize(tmp_path / "trained.onnx", windows(16), tmp_path / "out.onnx", given)
