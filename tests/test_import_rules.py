@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ecgexp"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"sweep", "redeploy", "export", "recordings", "selection", "search", "gather"},
+    {"sweep", "redeploy", "export", "recordings", "selection", "search", "gather", "predict"},
     {"pipeline"},
     {"training", "quantization", "pruning", "deploy", "report"},
     {
@@ -24,8 +24,10 @@ ONLY_IN = {
     "mlflow": {"tracking"},
     "tvm": {"deploy"},
     "wfdb": {"dataset"},
-    "hydra": {"config", "cli", "search"},
-    "omegaconf": {"config", "cli", "search"},
+    "hydra": {"config", "cli"},
+    "omegaconf": {"config", "cli"},
+    "optuna": {"search"},
+    "plotly": {"search"},
 }
 FILES = sorted(PACKAGE.rglob("*.py"))
 
