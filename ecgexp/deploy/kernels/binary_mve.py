@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from ecgexp.deploy.kernels import helium, proof
-from ecgexp.deploy.kernels.ir import Parameter, T, constant_parameters, f32, prim_func
+from ecgexp.deploy.kernels.ir import Parameter, T, constant_parameters, f32, i32, prim_func
 from ecgexp.deploy.kernels.kernel import Kernel, QParams
 
 _LANES = 8
+_HALF_BITS = 16
 # (a, b) as int16x8 and the constants' buffer to the two float32x4 of even and odd lanes.
 _Formula = Callable[[Any, Any, Any], tuple[Any, Any]]
 
@@ -29,6 +30,15 @@ def build(
 ) -> Kernel | None:
     """Build the kernel, or return None where no multiplier gives ONNX Runtime's results."""
     constants: tuple[np.ndarray[Any, Any], ...] = ()
+    # Whole numbers take a third fewer cycles where one multiplier serves many samples. The product
+    # stays out of the load of the pointwise convolution after it: tiles that multiply what they
+    # read, measured in six layers of the bench networks, take from 6 % fewer to 4 % more cycles
+    # than the two apart (bias, step and gate are loaded anew for every two positions), at best
+    # 0.6 % of the guide model; memory gains nothing, for the product lies where its input lay.
+    fraction = None
+    if op == "mul" and broadcast != "none" and limits == (-128, 127):
+        fraction = proof.product_fraction(a, b, y)
+    formula: _Formula | None
     if op == "mul":
         k = proof.product_multiplier(a, b, y)
         formula = _product(a, b, k) if k is not None else None
@@ -40,11 +50,14 @@ def build(
         else:
             formula = _plain_sum(a, b, reciprocal) if reciprocal is not None else None
             constants = (np.ones(1, np.float32),)
-    if formula is None:
-        return None
     rows, width = (length, channels) if broadcast == "time" else (1, length * channels)
     size_b = {"none": length * channels, "time": channels, "scalar": 1}[broadcast]
-    loops = _Loops(rows, width, broadcast, formula, y, limits)
+    if fraction is not None:
+        loops: _Loops = _FractionLoops(rows, width, broadcast, fraction, a, b)
+    elif formula is not None:
+        loops = _Loops(rows, width, broadcast, formula, y, limits)
+    else:
+        return None
     parameters = [
         Parameter("a", length * channels, "int8"),
         Parameter("b", size_b, "int8"),
@@ -138,11 +151,49 @@ class _Loops:
     def _step(
         self, a: Any, b: Any, rest: tuple[Any, ...], at: Any, column: Any, width: int
     ) -> None:
-        first = helium.load_halfwords(a, at, width)
+        first = T.Bind(helium.load_halfwords(a, at, width))
+        second = T.Bind(self._second(b, column, width))
+        helium.store_halfwords(rest[-1], at, self._values(first, second, rest), width)
+
+    def _second(self, b: Any, column: Any, width: int) -> Any:
         if self.broadcast == "scalar":
-            second = helium.splat(T.Cast("int16", b[0]), _LANES)
-        else:
-            second = helium.load_halfwords(b, column, width)
-        even, odd = self.formula(T.Bind(first), T.Bind(second), rest[0])
-        values = helium.quantize_pair(even, odd, self.y, self.limits)
-        helium.store_halfwords(rest[-1], at, values, width)
+            return helium.splat(T.Cast("int16", b[0]), _LANES)
+        return helium.load_halfwords(b, column, width)
+
+    def _values(self, first: Any, second: Any, rest: tuple[Any, ...]) -> Any:
+        even, odd = self.formula(first, second, rest[0])
+        return helium.quantize_pair(even, odd, self.y, self.limits)
+
+
+class _FractionLoops(_Loops):
+    """Emits the same loops with a product in whole numbers; LLVM keeps multipliers out of them."""
+
+    def __init__(
+        self,
+        rows: int,
+        width: int,
+        broadcast: str,
+        fraction: proof.Fraction,
+        a: QParams,
+        b: QParams,
+    ) -> None:
+        self.rows, self.width, self.broadcast = rows, width, broadcast
+        self.fraction, self.a, self.b = fraction, a, b
+
+    def _values(self, first: Any, second: Any, rest: tuple[Any, ...]) -> Any:
+        left = T.Bind(first - helium.splat(T.int16(self.a.zero_point), _LANES))
+        right = T.Bind(second - helium.splat(T.int16(self.b.zero_point), _LANES))
+        factor, offset = (
+            helium.splat(f32(self.fraction.factor), 4),
+            helium.splat(i32(self.fraction.offset), 4),
+        )
+        sums = [
+            T.Bind(
+                helium.widen_half(left, top) * helium.round_to_int(_real(right, top) * factor)
+                + offset
+            )
+            for top in (0, 1)
+        ]
+        halves = helium.shift_narrow(sums[0], sums[0], _HALF_BITS, 0)
+        halves = T.Bind(helium.shift_narrow(halves, sums[1], _HALF_BITS, 1))
+        return helium.shift_to_bytes(halves, self.fraction.shift - _HALF_BITS)

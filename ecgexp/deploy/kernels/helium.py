@@ -88,6 +88,29 @@ def _saturating_add(a: Any, b: Any, dtype: str) -> Any:
     return T.call_llvm_pure_intrin(dtype, f"llvm.sadd.sat.{_LLVM_TYPES[dtype]}", a, b)
 
 
+def shift_narrow(into: Any, value: Any, shift: int, top: int) -> Any:
+    """Shift int32x4 right and saturate into the lower or upper halves of int16x8 (vqshrn)."""
+    return _shift_narrow(into, value, "int32x4", "int16x8", shift, top)
+
+
+def shift_to_bytes(value: Any, shift: int) -> Any:
+    """Shift int16x8 right, 1 to 8 bits, and saturate to int8x8 (vqshrn)."""
+    narrow = _shift_narrow(value, value, "int16x8", "int8x16", shift, 0)
+    return T.Cast("int8x8", T.reinterpret("int16x8", narrow))
+
+
+def _shift_narrow(into: Any, value: Any, wide: str, narrow: str, shift: int, top: int) -> Any:
+    saturating, rounding, to_unsigned, from_unsigned = i32(1), i32(0), i32(0), i32(0)
+    return T.call_llvm_pure_intrin(
+        narrow,
+        f"llvm.arm.mve.vshrn.{_LLVM_TYPES[narrow]}.{_LLVM_TYPES[wide]}",
+        T.reinterpret(narrow, into),
+        value,
+        i32(shift),
+        *(saturating, rounding, to_unsigned, from_unsigned, i32(top)),
+    )
+
+
 def multiply_halves(a: Any, b: Any, top: int) -> Any:
     """Multiply the even (top 0) or odd (top 1) lanes of two int16x8 into int32x4 (vmull)."""
     return T.call_llvm_pure_intrin(

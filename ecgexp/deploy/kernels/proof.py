@@ -9,7 +9,7 @@ place until one is right everywhere.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ecgexp.deploy.kernels.requant import dequantized
 
 Array = np.ndarray[Any, Any]
 _NUDGES = 24
+_LEAST_SHIFT, _MOST_SHIFT = 17, 24
 
 
 def nudged(value: Any) -> Iterator[Any]:
@@ -63,6 +64,42 @@ def product_multiplier(a: QParams, b: QParams, y: QParams) -> float | None:
     for k in nudged(a.scale * b.scale / y.scale):
         if np.array_equal(steps(exact * k, y), expected):
             return float(k)
+    return None
+
+
+class Fraction(NamedTuple):
+    """A product in whole numbers: (left * multiplier + offset) >> shift, then saturated.
+
+    The multiplier is the right factor less its zero point times `factor`, in float32, rounded.
+    """
+
+    factor: float
+    offset: int
+    shift: int
+
+
+def product_fraction(a: QParams, b: QParams, y: QParams) -> Fraction | None:
+    """Find whole numbers that give the float32 steps of a product for all pairs, or None.
+
+    The shift, from 17 to 24, leaves no sum outside int32.
+    """
+    expected = steps(dequantized(a)[:, None] * dequantized(b)[None, :] / np.float32(y.scale), y)
+    values = np.arange(-128, 128)
+    left, right = (values - a.zero_point)[:, None], values - b.zero_point
+    k = np.float64(a.scale) * b.scale / y.scale
+    reach = np.abs(left).max() * np.abs(right).max() * k + 129
+    shift = min(int(np.log2(2**31 / reach)), _MOST_SHIFT)
+    if shift < _LEAST_SHIFT:
+        return None
+    for factor in nudged(k * 2.0**shift):
+        multiplier = np.rint(right.astype(np.float32) * factor).astype(np.int64)
+        for nudge in (0, -64, 64):
+            offset = (y.zero_point << shift) + (1 << (shift - 1)) + nudge
+            total = left * multiplier[None, :] + offset
+            if np.abs(total).max() >= 2**31:
+                continue
+            if np.array_equal(np.clip(total >> shift, -128, 127), expected):
+                return Fraction(float(factor), offset, shift)
     return None
 
 

@@ -9,16 +9,20 @@ import pytest
 from device_harness import M55, Core, Trial, available, run_device
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from onnx import helper
 from operators import binary_cases, dense_cases, mean_cases, pool_cases, table_cases
+from ort_reference import run_quantized
 from shapes import ConvCase, conv_cases
 
 from ecgexp.deploy.kernels import (
     QParams,
+    binary,
     concat,
     conv1d,
     global_pool,
     pad,
     pool,
+    proof,
     quantize,
     softmax,
     transpose,
@@ -77,6 +81,32 @@ def test_other_operators_equal_onnxruntime() -> None:
     cases = [case for strategy in strategies for case in draw(strategy, 9)]
     trials = [Trial(c.kernel("mve"), c.inputs, c.expected, 1) for c in cases]
     check(trials, [c.label for c in cases])
+
+
+@pytest.mark.parametrize(("broadcast", "size"), [("time", 20), ("scalar", 1)])
+def test_gates_in_whole_numbers_equal_onnxruntime(broadcast: Any, size: int) -> None:
+    rng = np.random.default_rng(4)
+    node = helper.make_node("Mul", ["a_f", "b_f"], ["r"])
+    trials = []
+    for zero_point, scale in ((-128, 0.0191), (-17, 0.0107), (90, 0.0229)):
+        a, b, y = QParams(0.0235, zero_point), QParams(0.0039, -128), QParams(scale, zero_point)
+        assert proof.product_fraction(a, b, y) is not None
+        x = rng.integers(-128, 128, (64, 20)).astype(np.int8)
+        gate = rng.integers(-128, 128, (1, size)).astype(np.int8)
+        kernel = binary.build(
+            isa="mve",
+            op="mul",
+            length=64,
+            channels=20,
+            broadcast=broadcast,
+            a=a,
+            b=b,
+            y=y,
+            clamp=None,
+        )
+        expected = run_quantized(node, {"a": (x, a), "b": (gate, b)}, y)
+        trials.append(Trial(kernel, (x, gate), expected, 1))
+    check(trials, [trial.kernel.name for trial in trials])
 
 
 def _float_trial(case: ConvCase) -> Trial:

@@ -40,6 +40,32 @@ def test_product_multiplier_holds_for_every_pair(seed: int) -> None:
     np.testing.assert_array_equal(clipped[0], clipped[1])
 
 
+@pytest.mark.parametrize("seed", [0, 2, 3, 4])
+def test_product_in_whole_numbers_holds_for_every_pair_and_stays_in_int32(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = QParams(rng.uniform(0.01, 0.05), int(rng.integers(-128, 128))), QParams(1 / 256.5, -128)
+    y = QParams(a.scale * rng.uniform(0.3, 1), int(rng.integers(-128, 128)))
+    fraction = proof.product_fraction(a, b, y)
+    assert fraction is not None
+    values = np.arange(-128, 128)
+    real_a, real_b = ((values - q.zero_point).astype("f4") * np.float32(q.scale) for q in (a, b))
+    expected = np.clip(
+        np.rint(np.outer(real_a, real_b) / np.float32(y.scale)) + y.zero_point, -128, 127
+    )
+    for j, right in enumerate(values - b.zero_point):
+        multiplier = int(np.rint(np.float32(right) * np.float32(fraction.factor)))
+        sums = [int(left) * multiplier + fraction.offset for left in values - a.zero_point]
+        assert max(map(abs, sums)) < 2**31
+        steps = [min(max(total >> fraction.shift, -128), 127) for total in sums]
+        np.testing.assert_array_equal(steps, expected[:, j])
+
+
+def test_no_product_in_whole_numbers_where_ties_go_to_even_or_results_are_huge() -> None:
+    half = QParams(0.5, 0)
+    assert proof.product_fraction(half, half, half) is None
+    assert proof.product_fraction(half, half, QParams(1e-4, 0)) is None
+
+
 def test_no_multiplier_where_float_noise_decides_ties() -> None:
     # 0.1 + 0.1 over 0.2: half of all sums lie on a tie that rounding errors of float32 decide.
     tenth = QParams(0.1, 3)
