@@ -13,6 +13,7 @@ import pytest
 
 from ecgexp.dataset.inspect import summarise
 from ecgexp.errors import ConfigError, DataError
+from ecgexp.types import SignalSpec
 from tests.dataset.layouts import cinc2017_counts, write_cinc2017, write_record
 
 Make = Callable[..., Any]
@@ -39,12 +40,9 @@ def cinc(option: Make) -> Make:
 def test_windows_hold_the_middle_or_go_round(folder: Path, cinc: Make) -> None:
     data = cinc()
     windows = data.split("train")
-    assert data.spec.to_dict() == {
-        "fs_hz": 300.0,
-        "leads": ["ECG"],
-        "n_samples": 2100,
-        "labels": ["N", "A", "O", "noise"],
-    }
+    assert data.spec == SignalSpec(
+        fs_hz=300.0, leads=("ECG",), n_samples=2100, labels=("N", "A", "O", "noise")
+    )
     for x, y, record, start in zip(
         windows.x, windows.y, windows.record, windows.start, strict=True
     ):
@@ -122,15 +120,25 @@ def test_copies_stay_together(folder: Path, cinc: Make, caplog: Any) -> None:
         assert ("A00001" in inside) == ("A00005" in inside)
 
 
-def test_changing_a_test_record_changes_nothing_else(folder: Path, cinc: Make) -> None:
-    chain = "preprocessing=rhythm_100hz"
-    before = cinc(chain)
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["preprocessing=rhythm_100hz"],
+        ["preprocessing=record_100hz", "dataset.stride_s=1", "dataset.judged_by=record"],
+    ],
+    ids=["windows", "recordings"],
+)
+def test_changing_a_test_record_changes_nothing_else(
+    folder: Path, cinc: Make, overrides: list[str]
+) -> None:
+    before = cinc(*overrides)
     kept = {split: np.array(before.split(split).x) for split in ("train", "val")}
     victim = str(before.split("test").record[0])
     counts = -3 * cinc2017_counts(int(victim[1:]))
     write_record(folder, victim, ("ECG",), counts, fs=300, checksums=[0])
-    after = cinc(chain)
+    after = cinc(*overrides)
     assert after.split("test").record.tolist() == before.split("test").record.tolist()
+    assert after.class_counts == before.class_counts
     for split, x in kept.items():
         np.testing.assert_array_equal(after.split(split).x, x)
 
