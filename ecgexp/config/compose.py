@@ -201,7 +201,9 @@ def save_job(job: Job, path: Path) -> None:
 
     fields = {"config": job.config, "choices": job.choices, "overrides": list(job.overrides)}
     text = yaml.safe_dump({**fields, "fingerprint": job.fingerprint}, sort_keys=False)
-    path.write_text(text, encoding="utf-8")
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(path)  # whole or not at all, whatever kills the process
 
 
 def load_job(path: Path) -> Job:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+JOB_FILE = "job.yaml"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -75,18 +77,23 @@ def run(
     resumed = job.config.get("resume")
     if resumed:
         experiment_run = open_store(job.config).reopen(str(resumed))
-        job = load_job(experiment_run.folder / "job.yaml")
+        job = load_job(experiment_run.folder / JOB_FILE)
         validate(job)
     else:
         validate(job)
         experiment_run = _start(job, parent_run_id, tags or {})
     with experiment_run.active():
         if not resumed:
-            save_job(job, experiment_run.folder / "job.yaml")
-            (experiment_run.folder / "config.yaml").write_text(to_yaml(job.config), "utf-8")
+            keep_configuration(job, experiment_run.folder)
         log.info("run %s: %s", experiment_run.run_id, run_name(job))
         _stages(job, experiment_run, trial)
     return outcome(experiment_run)
+
+
+def keep_configuration(job: Job, folder: Path) -> None:
+    """Write into a run's folder what the run needs to be taken up again."""
+    (folder / "config.yaml").write_text(to_yaml(job.config), "utf-8")
+    save_job(job, folder / JOB_FILE)
 
 
 def outcome(experiment_run: Run) -> Outcome:

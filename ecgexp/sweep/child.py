@@ -15,6 +15,7 @@ from types import FrameType
 from ecgexp.config.compose import Job
 from ecgexp.errors import EcgexpError
 from ecgexp.pipeline import Outcome, open_store, outcome, run, run_name
+from ecgexp.pipeline.job import JOB_FILE, keep_configuration
 from ecgexp.sweep.locks import job_lock
 from ecgexp.sweep.task import Task
 from ecgexp.tracking import names
@@ -81,11 +82,12 @@ def _run(job: Job, task: Task) -> Outcome:
         is_trial = names.PARENT_TAG in found.tags and names.SWEEP_TAG not in found.tags
         if found.status not in ("FAILED", "KILLED") or is_trial:
             continue
-        if (broken.folder / "job.yaml").is_file():
-            log.info("job %d: taking up run %s, %s", task.number, found.run_id, found.status)
-            broken.set_tags({**task.tags, names.PARENT_TAG: task.parent_run_id})
-            ended = run(replace(job, config={**job.config, "resume": found.run_id}))
-            return replace(ended, how=RESUMED)
+        if not (broken.folder / JOB_FILE).is_file():  # killed before it wrote anything
+            keep_configuration(job, broken.folder)
+        log.info("job %d: taking up run %s, %s", task.number, found.run_id, found.status)
+        broken.set_tags({**task.tags, names.PARENT_TAG: task.parent_run_id})
+        ended = run(replace(job, config={**job.config, "resume": found.run_id}))
+        return replace(ended, how=RESUMED)
     ended = run(job, parent_run_id=task.parent_run_id, tags=task.tags)
     return replace(ended, how=REUSED if names.REUSED_TAG in ended.tags else "")
 
