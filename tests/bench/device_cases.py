@@ -65,6 +65,8 @@ CASES = (
         layer_only=True,
         peer=Peer(instructions=1_854_854, cycles_est=1_895_881),
     ),
+    # The int8 network with four bits left of every weight.
+    Case(title="HeartKit guide model, 800 x 1, packed weights", net="guide", scheme="int4"),
     Case(
         title="HeartKit guide model, 800 x 1",
         net="guide",

@@ -14,6 +14,7 @@ from ecgexp.deploy.runner.counting import read_regions
 from ecgexp.quantization.bundle import bundle_from_onnx
 from tests import networks
 from tests.bench.device_cases import Case
+from tests.deploy.nets import narrow
 
 N_GOLDEN = 4
 
@@ -67,8 +68,12 @@ def _network(case: Case, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     onnx = folder / f"{case.name}.onnx"
     if not onnx.is_file():
-        export = {"int8": networks.int8_onnx, "float": networks.float_onnx}[case.scheme]
-        export(case.net, folder)
+        if case.scheme == "float":
+            networks.float_onnx(case.net, folder)
+        else:
+            int8 = networks.int8_onnx(case.net, folder)
+            if case.scheme == "int4":
+                narrow(int8, onnx)
     return onnx
 
 
