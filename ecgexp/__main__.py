@@ -16,6 +16,7 @@ VERBS = {
     "deploy": "measure an old run, or any ONNX classifier, on a target",
     "export": "write a C library of an old run, or any ONNX classifier, for other firmware",
     "select": "list the runs that meet a condition, Pareto front marked",
+    "predict": "label a folder of recordings with the network of a run",
     "gather": "folds or seeds as one figure with its interval",
     "compare": "set runs side by side: configuration, figures, layers, confusion matrices",
     "promote": "register a run's model under an alias, with its figures and C library",

@@ -74,14 +74,24 @@ def read_signal(header: Header, leads: Sequence[str]) -> NDArray[np.float32]:
                 f"{found}, {header.name}.hea says {expected & 0xFFFF}: the file is damaged; "
                 "download the record again"
             )
-        if signal.unit.lower() not in _TO_MV:
-            raise DataError(
-                f"{path}.hea: lead {signal.lead} has unit {signal.unit!r}; a voltage is needed "
-                "(mV, uV or V)"
-            )
+        try:
+            to_millivolt(signal.unit)
+        except ValueError as error:
+            raise DataError(f"{path}.hea: lead {signal.lead} {error}") from error
         _check_finite(physical[:, row], header, signal.lead)
-    scale = np.array([_TO_MV[signal.unit.lower()] for signal in chosen])
+    scale = np.array([to_millivolt(signal.unit) for signal in chosen])
     return np.ascontiguousarray((physical * scale).T, dtype=np.float32)
+
+
+def to_millivolt(unit: str) -> float:
+    """Return the factor from a unit to mV.
+
+    Raises:
+        ValueError: The unit is no voltage.
+    """
+    if unit.lower() not in _TO_MV:
+        raise ValueError(f"has unit {unit!r}; a voltage is needed (mV, uV or V)")
+    return _TO_MV[unit.lower()]
 
 
 def read_digital(header: Header) -> NDArray[np.integer]:
