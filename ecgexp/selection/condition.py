@@ -22,7 +22,7 @@ _SIGNS = {
 _COMPARISON = re.compile(
     r"^\s*(?P<name>[A-Za-z][\w/.-]*)\s*(?P<sign><=|>=|!=|==|=|<|>)\s*"
     r"(?:(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*"
-    r"(?P<unit>us|ms|s|[kKmM]i[bB]|[bB]|%)?|(?P<word>[A-Za-z_][\w./-]*))\s*$"
+    r"(?P<unit>us|ms|s|[kKmM]i[bB]|[bB]|%)?|(?P<word>\w[\w./-]*))\s*$"
 )
 FINISHED = "attributes.status = 'FINISHED'"
 

@@ -44,6 +44,11 @@ def test_words_are_for_tags_and_parameters() -> None:
     assert "params.`architecture._target_` != 'x'" in filters("architecture._target_ != x")[0]
 
 
+@pytest.mark.parametrize("word", ["0e69da25e8156fd9", "9c12d319f632aef3", "a0"])
+def test_a_word_may_begin_as_a_number(word: str) -> None:
+    assert read_condition(f"sweep = {word}", M55)[0][0].value == word
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
