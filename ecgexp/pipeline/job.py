@@ -1,4 +1,4 @@
-"""One job: prepare, fit, prune, export, quantize, test, deploy, all into the same MLflow run."""
+"""One job and its stages, from preparing data to the page, all into the same MLflow run."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ecgexp.config.validate import validate
 from ecgexp.pipeline.deploy import deploy_bundle
 from ecgexp.pipeline.export import FLOAT_ONNX, export_network, validate_network
 from ecgexp.pipeline.fit import fit_network
+from ecgexp.pipeline.page import write_page
 from ecgexp.pipeline.parts import build_data, open_store
 from ecgexp.pipeline.prune import prune_network
 from ecgexp.pipeline.quantize import BUNDLE, quantize_network
@@ -111,7 +112,9 @@ def outcome(experiment_run: Run) -> Outcome:
 
 def run_name(job: Job) -> str:
     """Return the name of a job's run: what was chosen, shortly."""
-    chosen = (job.choices.get(group) for group in ("dataset", "architecture", "quantization"))
+    chosen = (
+        job.choices.get(group) for group in ("dataset", "architecture", "pruning", "quantization")
+    )
     parts = [job.config["name"], *(choice for choice in chosen if choice)]
     return "-".join([*dict.fromkeys(parts), f"s{job.config['seed']}"])
 
@@ -180,3 +183,6 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
     if trial is None or "deploy" in trial.stages:
         with experiment_run.stage("deploy"):
             deploy_bundle(config, folder / BUNDLE, experiment_run)
+    if trial is None:
+        with experiment_run.stage("page"):
+            write_page(room, run_name(job))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 from ecgexp.config.build import build
 from ecgexp.pipeline.export import FLOAT_ONNX
 from ecgexp.pipeline.predictions import answers, save_predictions
 from ecgexp.pipeline.quantize import ONNX
 from ecgexp.pipeline.room import Room
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ecgexp.dataset.windows import WindowSet
+
+N_SALIENT = 6
 
 
 def measure_on_test(room: Room) -> None:
@@ -36,6 +45,7 @@ def measure_on_test(room: Room) -> None:
         pictures.error_examples(room.data.spec, test, logits, folder / "error_examples.png"),
     ):
         room.run.log_artefact(file)
+    _log_certainty(room, test, logits)
     if build(room.config["quantization"], path="quantization").scheme == "none":
         return
     _, quantized_logits = answers(room, folder / ONNX, "test")
@@ -48,3 +58,32 @@ def measure_on_test(room: Room) -> None:
             **{f"quantization/int8_{name}": value for name, value in quantized.items()},
         }
     )
+
+
+def _log_certainty(room: Room, test: WindowSet, logits: NDArray[np.float32]) -> None:
+    """Log whether probabilities can be trusted, and what the surest mistakes hang on."""
+    import numpy as np
+
+    from ecgexp.report import pictures
+    from ecgexp.report.certainty import calibration_error
+    from ecgexp.report.strips import surest_mistakes
+    from ecgexp.training.metrics import softmax
+    from ecgexp.training.saliency import saliency
+
+    spec, folder = room.data.spec, room.folder
+    probability = softmax(logits)
+    room.run.log_metrics({"test/calibration_error": calibration_error(test.y, probability)})
+    picture = pictures.certainty(spec.labels, test.y, probability, folder / "certainty.png")
+    room.run.log_artefact(picture)
+    predicted = logits.argmax(axis=1)
+    chosen = surest_mistakes(test.y, predicted, probability.max(axis=1), N_SALIENT)
+    if len(chosen):
+        x = np.asarray(test.x[chosen])
+        titles = [
+            f"{spec.labels[test.y[i]]} taken for {spec.labels[predicted[i]]}, record "
+            f"{test.record[i]}"
+            for i in chosen
+        ]
+        marks = saliency(room.network(), x)
+        picture = pictures.saliency_strips(spec, x, marks, titles, folder / "saliency.png")
+        room.run.log_artefact(picture)
