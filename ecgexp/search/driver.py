@@ -21,7 +21,7 @@ from ecgexp.search.check import check_space
 from ecgexp.search.plan import Plan, check_objectives
 from ecgexp.search.result import Result
 from ecgexp.search.storage import Storage
-from ecgexp.search.study import RUN, SharedStudy
+from ecgexp.search.study import ATTEMPTS, RUN, SharedStudy
 from ecgexp.search.trial import Rejected, TrialJob
 from ecgexp.tracking import names
 
@@ -196,13 +196,17 @@ class Driver:
 
     def _known_run(self, trial: Trial) -> str | None:
         """Return the run that an earlier worker of this trial left on this machine."""
-        if RUN not in trial.user_attrs:
+        if trial.user_attrs.get(ATTEMPTS, 1) == 1:
             return None
         store = open_store(self.base.config)
-        found = store.reopen(str(trial.user_attrs[RUN]))
-        if (found.folder / "job.yaml").is_file():
-            return found.run_id
-        found.bury()
+        mine = f"tags.`{TRIAL_TAG}` = '{trial.number}'"
+        for row in store.search(f"{mine} and tags.`{names.PARENT_TAG}` = '{self.parent_run_id}'"):
+            found = store.reopen(row.run_id)
+            if (found.folder / "job.yaml").is_file():
+                return found.run_id
+            # Of another machine, or killed before it had a configuration: no run of the trial.
+            found.set_tags({TRIAL_TAG: f"{trial.number} (lost)"})
+            found.bury()
         return None
 
     def _record_failure(self, trial: Trial, words: list[str], error: EcgexpError) -> None:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 # Attributes of the study.
 SETTINGS, PARENT = "ecgexp_settings", "mlflow_run_id"
 # Attributes of a trial.
-OWNER, TOKEN, DEATHS = "owner", "token", "deaths"
+OWNER, TOKEN, DEATHS, ATTEMPTS = "owner", "token", "deaths", "attempts"
 REASON, RUN, STAND_IN = "reason", "mlflow_run_id", "stand_in"
 
 
@@ -134,6 +134,7 @@ class SharedStudy:
             self.study.sampler = self._plan.sampler(number)
             trial = self.study.ask()
             trial.set_user_attr(OWNER, owner_tags())
+            trial.set_user_attr(ATTEMPTS, int(trial.user_attrs.get(ATTEMPTS, 0)) + 1)
             trial.set_user_attr(TOKEN, uuid.uuid4().hex)
             self._rdb.record_heartbeat(trial._trial_id)
             return trial, self._plan.space.suggest(trial)

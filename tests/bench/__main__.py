@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.bench import deploy_time, preparation, scalograms, startup, store, train_step
+from tests.bench import deploy_time, preparation, scalograms, search, startup, store, train_step
 from tests.bench.figure import Figure
 
 BENCHES = (
@@ -14,6 +14,7 @@ BENCHES = (
     startup.measure,
     store.measure,
     deploy_time.measure,
+    search.measure,
 )
 
 
