@@ -38,6 +38,31 @@ def z_normalize(
     return centred / np.sqrt(variance + epsilon), fs_hz
 
 
+def min_max(
+    x: NDArray[np.floating], fs_hz: float, *, low: float, high: float
+) -> tuple[NDArray[np.floating], float]:
+    """Stretch each window and lead from its smallest and largest value to a range.
+
+    Args:
+        x: Windows (..., sample), any unit.
+        fs_hz: Sampling rate of `x`; not used.
+        low: What the smallest value becomes; also a window that is flat.
+        high: What the largest value becomes.
+
+    Returns:
+        The windows between `low` and `high`, same shape, and `fs_hz`.
+
+    Raises:
+        ConfigError: The range is empty.
+    """
+    if not low < high:
+        raise ConfigError(f"preprocessing: min_max low={low:g}, high={high:g}: needs low < high")
+    least = x.min(axis=-1, keepdims=True)
+    extent = x.max(axis=-1, keepdims=True) - least
+    share = np.divide(x - least, extent, out=np.zeros_like(x), where=extent > 0)
+    return low + share * (high - low), fs_hz
+
+
 def clip(
     x: NDArray[np.floating], fs_hz: float, *, limit: float
 ) -> tuple[NDArray[np.floating], float]:

