@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from ecgexp.report import style
 
@@ -153,12 +154,13 @@ def importances(shares: Mapping[str, Mapping[str, float]], path: Path) -> Path:
 def _name(axes: Axes, across: str, up: str) -> None:
     style.plain(axes)
     axes.set_xlabel(across, fontsize=8)
-    axes.set_ylabel(up, fontsize=8)
+    axes.set_ylabel(up.removeprefix("deploy/").replace("/", "\n"), fontsize=8)
 
 
 def _log_if_wide(axes: Axes, values: Sequence[float]) -> None:
     if min(values) > 0 and max(values) > 8 * min(values):
         axes.set_xscale("log")
+        axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _short(text: str) -> str:
