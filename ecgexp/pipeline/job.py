@@ -115,7 +115,7 @@ def run_name(job: Job) -> str:
     chosen = (
         job.choices.get(group) for group in ("dataset", "architecture", "pruning", "quantization")
     )
-    parts = [job.config["name"], *(choice for choice in chosen if choice)]
+    parts = [job.config["name"], *(choice for choice in chosen if choice and choice != "none")]
     return "-".join([*dict.fromkeys(parts), f"s{job.config['seed']}"])
 
 
