@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 from typing import Any
 
 import numpy as np
 import pytest
 
-from ecgexp.augmentation import amplitude, time
+from ecgexp.augmentation import amplitude, recorded, time
 
 FS = 100.0
+
+
+class Hiss:
+    """Ten seconds of noise in two leads, on an offset."""
+
+    def signals(self, fs_hz: float) -> tuple[np.ndarray, ...]:
+        rng = np.random.default_rng(9)
+        return (rng.normal(3.0, 0.1, (2, 1000)).astype(np.float32),)
+
+
 EFFECTS: dict[str, Callable[..., Any]] = {
     "gain": partial(amplitude.gain, deviation=0.15),
     "flip": partial(amplitude.flip, share=0.5),
@@ -20,6 +31,9 @@ EFFECTS: dict[str, Callable[..., Any]] = {
     "mains": partial(amplitude.mains, mains_hz=50.0, amplitude=0.1),
     "noise": partial(amplitude.noise, deviation=0.05),
     "lead_drop": partial(amplitude.lead_drop, share=0.5),
+    "recorded_noise": partial(
+        recorded.recorded_noise, noise=Hiss(), least_snr_db=6.0, most_snr_db=24.0
+    ),
     "roll": partial(time.roll, most_s=1.0),
     "stretch": partial(time.stretch, most=0.06),
     "cut_out": partial(time.cut_out, n_cuts=2, most_s=0.5),
@@ -48,9 +62,9 @@ def test_effect_is_pure_and_seeded(name: str) -> None:
 def test_every_public_function_is_in_the_battery() -> None:
     made = {
         name
-        for module in (amplitude, time)
+        for module in (amplitude, recorded, time)
         for name, member in vars(module).items()
-        if callable(member) and getattr(member, "__module__", "") == module.__name__
+        if isinstance(member, FunctionType) and member.__module__ == module.__name__
     }
     assert {name for name in made if not name.startswith("_")} == set(EFFECTS)
 
