@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
@@ -219,17 +220,23 @@ class EcgDataModule(pl.LightningDataModule):
             persistent_workers=self._n_workers > 0,
         )
 
-    def _change(self, x: NDArray[np.float32], index: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Crop and augment a training batch; the same batch always comes out the same."""
+    def _change(
+        self, x: NDArray[np.float32], y: NDArray[np.int64], index: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[Any]]:
+        """Crop, augment and mix a training batch; the same batch always comes out the same."""
         batch = zlib.crc32(np.ascontiguousarray(index).data)
         rng = np.random.default_rng((self._seed, batch, 1))  # not the augmentation's own draws
         x = self._sampling.crop(x, self.spec.fs_hz, rng)
         if self._augmentation is None:
-            return x
-        return self._augmentation.apply(x, self.spec.fs_hz, index=index)
+            return x, y
+        x = self._augmentation.apply(x, self.spec.fs_hz, index=index)
+        return self._augmentation.mix(x, y, self.spec.n_classes, index=index)
 
 
-Change = Callable[[NDArray[np.float32], NDArray[np.int64]], NDArray[np.float32]]
+Change = Callable[
+    [NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]],
+    tuple[NDArray[np.float32], NDArray[Any]],
+]
 
 
 class GatheredWindows(Dataset[Batch]):
@@ -244,11 +251,11 @@ class GatheredWindows(Dataset[Batch]):
         return len(self._y)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
-        """Return (batch, lead, sample) float32 and classes (batch,) int64."""
-        x = self._x[index]
+        """Return (batch, lead, sample) float32 and classes (batch,) int64, or shares of them."""
+        x, y = self._x[index], self._y[index]
         if self._change is not None:
-            x = self._change(x, index)
-        return torch.from_numpy(x), torch.from_numpy(self._y[index])
+            x, y = self._change(x, y, index)
+        return torch.from_numpy(x), torch.from_numpy(y)
 
 
 class EpochBatches(Sampler[NDArray[np.int64]]):

@@ -107,8 +107,18 @@ class Objective(nn.Module):
         )
 
     def forward(self, logits: Tensor, y: Tensor) -> Tensor:
-        """Return the mean loss () of logits (batch, class) and classes y (batch,) int64."""
-        return self.losses(logits, y).mean()
+        """Return the mean loss ().
+
+        Args:
+            logits: (batch, class).
+            y: Classes (batch,) int64; or how much of each class is in a mixed window
+                (batch, class) float32, whose loss is the mean over its classes.
+        """
+        if y.ndim == 1:
+            return self.losses(logits, y).mean()
+        every = torch.arange(y.shape[1], device=y.device)
+        of_class = [self.losses(logits, label.expand(len(y))) for label in every]
+        return (y * torch.stack(of_class, dim=1)).sum(dim=1).mean()
 
     def losses(self, logits: Tensor, y: Tensor) -> Tensor:
         """Return the weighted loss of each window, (batch,)."""

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ecgexp.augmentation.amplitude import gain, noise
-from ecgexp.augmentation.steps import Augmentation
+from ecgexp.augmentation.steps import Augmentation, MixingAugmentation
 from ecgexp.augmentation.time import roll
 from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.synthetic import SyntheticDataModule
@@ -88,6 +88,24 @@ def test_training_batches_change_and_no_other(synthetic: Callable[[], Any]) -> N
         ):
             np.testing.assert_array_equal(x, x_changed)
     np.testing.assert_array_equal(plain.calibration_windows(8), changed.calibration_windows(8))
+
+
+def test_training_is_mixed_and_nothing_else(synthetic: Callable[[], Any]) -> None:
+    plain, mixed, again = synthetic(), synthetic(), synthetic()
+    for data in (mixed, again):
+        data.augment(MixingAugmentation(effects=EFFECTS, share=0.5, mixup_alpha=0.4, seed=3))
+    for (x, y), (x_mixed, shares), (x_again, _) in zip(
+        *(data.train_dataloader() for data in (plain, mixed, again)), strict=True
+    ):
+        assert shares.shape == (len(y), 2)
+        assert not np.array_equal(x, x_mixed)
+        assert np.array_equal(x_mixed, x_again)
+    for loader in ("val_dataloader", "test_dataloader"):
+        for (x, y), (x_same, y_same) in zip(
+            getattr(plain, loader)(), getattr(mixed, loader)(), strict=True
+        ):
+            assert np.array_equal(x, x_same)
+            assert np.array_equal(y, y_same)
 
 
 def test_augmentation_that_makes_no_sense() -> None:
