@@ -20,6 +20,7 @@ VERBS = {
     "gather": "folds or seeds as one figure with its interval",
     "compare": "set runs side by side: configuration, figures, layers, confusion matrices",
     "promote": "register a run's model under an alias, with its figures and C library",
+    "sync": "send what runs kept while their MLflow server did not answer",
     "ui": "open MLflow on the store, at the experiment",
     "data": "download or inspect recordings",
     "doctor": "list tools and libraries, and what stops working without them",

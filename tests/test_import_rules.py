@@ -10,7 +10,10 @@ PACKAGE = Path(__file__).resolve().parents[1] / "ecgexp"
 LAYERS = [
     {"__main__"},
     {"cli"},
-    {"sweep", "redeploy", "export", "recordings", "selection", "search", "gather", "predict"},
+    {
+        *("sweep", "redeploy", "export", "recordings", "selection", "search", "gather"),
+        *("predict", "sync"),
+    },
     {"pipeline"},
     {"training", "quantization", "pruning", "deploy", "report"},
     {

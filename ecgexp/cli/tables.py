@@ -16,6 +16,7 @@ from ecgexp.tracking import names
 if TYPE_CHECKING:
     from ecgexp.deploy.export.exporter import Exported
     from ecgexp.pipeline import Outcome
+    from ecgexp.sync import Synced
     from ecgexp.types import DeployReport
 
 DEVICE_COLUMNS = ("instructions", "cycles_est", "flash_bytes", "ram_bytes", "golden_equal")
@@ -62,8 +63,9 @@ def show_outcomes(outcomes: Sequence[Outcome], config: dict[str, Any]) -> None:
             console.print(f"{outcome.status} {outcome.name}: {outcome.error}", markup=False)
     console.print("Instructions are exact on the emulator; cycles_est is an estimate from the")
     console.print("instruction mix, not silicon time.")
-    home = config["paths"]["home"]
-    console.print(f"Open it in MLflow: ecgexp ui paths.home={home}", soft_wrap=True)
+    server, home = config["tracking"].get("uri"), config["paths"]["home"]
+    where = f"tracking=server tracking.uri={server}" if server else f"paths.home={home}"
+    console.print(f"Open it in MLflow: ecgexp ui {where}", soft_wrap=True)
 
 
 def _figures(outcome: Outcome, target: str) -> list[tuple[str, str]]:
@@ -119,6 +121,26 @@ def _outcome_json(outcome: Outcome) -> dict[str, Any]:
         "metrics": outcome.metrics,
         "deployable": outcome.tags.get(names.DEPLOYABLE_TAG),
     }
+
+
+def show_synced(answers: Sequence[Synced]) -> None:
+    """Print what was sent of each run, and what still waits and why."""
+    if not answers:
+        sys.stdout.write("Nothing waits to be sent.\n")
+        return
+    table = Table(title=f"{len(answers)} runs", title_justify="left")
+    for name in ("run", "server", "sent", "still here"):
+        table.add_column(name, overflow="fold")
+    for answer in answers:
+        sent, left = (
+            ", ".join(f"{n} {what}" for what, n in counted.items()) or "nothing"
+            for counted in (answer.sent, answer.left)
+        )
+        table.add_row(answer.run_id, answer.server, sent, left)
+    console = wide_console()
+    console.print(table)
+    for error in dict.fromkeys(answer.error for answer in answers if answer.error):
+        console.print(error, markup=False, soft_wrap=True)
 
 
 def show_deploy(report: DeployReport, run_id: str, config: dict[str, Any]) -> None:
@@ -204,3 +226,5 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
     if summary["caveat"]:
         console.print(f"caveat: {summary['caveat']}", markup=False)
     console.print(f"example windows: {summary['picture']}", markup=False, soft_wrap=True)
+    if summary["augmentation"]:
+        console.print(f"augmentation: {summary['augmentation']}", markup=False, soft_wrap=True)

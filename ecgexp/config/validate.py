@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ RUNTIME_ARGUMENTS: dict[str, tuple[str, ...]] = {
 }
 CALLBACK_ARGUMENTS = ("folder",)
 FORMATS = ("table", "json")
+_PASSWORD = re.compile(r"://[^/\s@]*:[^/\s@]*@")
 
 
 def validate(job: Job) -> None:
@@ -32,6 +34,7 @@ def validate(job: Job) -> None:
         ConfigError: One line per fault, each with its config path and remedy.
     """
     faults = [*_unknown_keys(job.config, job.known), *_root_faults(job.config)]
+    faults += _secret_faults(job.config)
     for group, node in job.config.items():
         if group == "callbacks":
             for name, callback in node.items():
@@ -55,6 +58,22 @@ def _root_faults(config: dict[str, Any]) -> Iterator[str]:
     mode = config.get("monitor", {}).get("mode", "max")
     if mode not in ("min", "max"):
         yield f"monitor.mode={mode!r}: use min or max"
+
+
+def _secret_faults(node: Any, path: str = "") -> Iterator[str]:
+    """Yield a fault per address with a password: configurations are kept in every run."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from _secret_faults(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for index, item in enumerate(node):
+            yield from _secret_faults(item, f"{path}[{index}]")
+    elif isinstance(node, str) and _PASSWORD.search(node):
+        yield (
+            f"{path}={_PASSWORD.sub('://***@', node)}: a password stands in it, and configurations "
+            "are kept with every run; write the address without, and set "
+            "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or PGPASSWORD for PostgreSQL"
+        )
 
 
 def _unknown_keys(config: Any, known: Any, path: str = "") -> Iterator[str]:

@@ -18,7 +18,10 @@ DEFAULT_URL = "http://127.0.0.1:5000"
 
 
 def base_url(config: dict[str, Any]) -> str:
-    """Return the address that `ecgexp ui` serves."""
+    """Return the address of MLflow's pages: the server's, or the one that `ecgexp ui` serves."""
+    server = config["tracking"].get("uri")
+    if server:
+        return str(server).rstrip("/")
     return f"http://{config['host']}:{config['port']}"
 
 

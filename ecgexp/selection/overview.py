@@ -36,7 +36,8 @@ def log_overview(parent: Run, run_ids: Collection[str], config: dict[str, Any]) 
         return []
     target = str(config["target"]["name"])
     number = parent.experiment_id
-    links = {run.run_id: f"{DEFAULT_URL}/#/experiments/{number}/runs/{run.run_id}" for run in done}
+    pages = config["tracking"].get("uri") or DEFAULT_URL
+    links = {run.run_id: f"{pages}/#/experiments/{number}/runs/{run.run_id}" for run in done}
     title = parent.tags.get("mlflow.runName", "sweep")
     files = write_overview(parent.folder, done, target, title=title, links=links)
     for path in files:

@@ -49,7 +49,7 @@ class Store:
         from mlflow.exceptions import MlflowException
         from mlflow.tracking import MlflowClient
 
-        _quieten()
+        quieten()
         try:
             self.artifact_root.mkdir(parents=True, exist_ok=True)
             with FileLock(self.home / "mlflow.lock", timeout=120):
@@ -66,10 +66,10 @@ class Store:
         """Return the id of the experiment, created when it is new."""
         from mlflow.exceptions import MlflowException
 
-        found = client.get_experiment_by_name(self.experiment)
-        if found is not None:
-            return str(found.experiment_id)
-        location = (self.artifact_root / self.experiment).as_uri()
+        known = client.get_experiment_by_name(self.experiment)
+        if known is not None:
+            return str(known.experiment_id)
+        location = self._artifact_location()
         try:
             return str(client.create_experiment(self.experiment, artifact_location=location))
         except MlflowException:
@@ -90,7 +90,7 @@ class Store:
             run_id = created.info.run_id
             for first in range(0, len(items), 100):
                 client.log_batch(run_id, params=items[first : first + 100])
-        return Run(client=client, run_id=run_id, folder=self._folder(created))
+        return self._as_run(client, created)
 
     def reopen(self, run_id: str) -> Run:
         """Return an existing run to add to.
@@ -106,12 +106,12 @@ class Store:
             )
         client = self.open()
         try:
-            found = client.get_run(run_id)
+            row = client.get_run(run_id)
         except MlflowException as error:
             raise TrackingError(
                 f"run_id={run_id}: no such run in {self.uri}; list them with `ecgexp select`"
             ) from error
-        return Run(client=client, run_id=run_id, folder=self._folder(found))
+        return self._as_run(client, row)
 
     def search(
         self, filter_string: str = "", limit: int = 1000, *, parents: bool = False
@@ -135,18 +135,7 @@ class Store:
             )
         except MlflowException as error:
             raise TrackingError(f"filter {filter_string!r}: {error.message}") from error
-        return [
-            Found(
-                run_id=row.info.run_id,
-                name=row.info.run_name or "",
-                status=row.info.status,
-                metrics=dict(row.data.metrics),
-                tags=dict(row.data.tags),
-                params=dict(row.data.params),
-            )
-            for row in rows
-            if (KIND_TAG in row.data.tags) == parents
-        ]
+        return [found(row) for row in rows if (KIND_TAG in row.data.tags) == parents]
 
     def bury_dead(self, filter_string: str = "", *, parents: bool = False) -> list[Found]:
         """Mark the RUNNING runs KILLED whose process is gone, and return them, newest first.
@@ -198,11 +187,32 @@ class Store:
                 client.set_experiment_tag(number, key, value)
         return number
 
-    def _folder(self, run: Any) -> Path:
-        return self.home / "runs" / str(run.info.run_id)
+    def folder(self, run_id: str) -> Path:
+        """Return the working folder of a run on this machine."""
+        return self.home / "runs" / run_id
+
+    def _artifact_location(self) -> str | None:
+        """Return where a new experiment keeps its artefacts; None leaves it to MLflow."""
+        return (self.artifact_root / self.experiment).as_uri()
+
+    def _as_run(self, client: MlflowClient, row: Any) -> Run:
+        run_id = str(row.info.run_id)
+        return Run(client=client, run_id=run_id, folder=self.folder(run_id))
 
 
-def _quieten() -> None:
+def found(row: Any) -> Found:
+    """Return MLflow's run entity in our form."""
+    return Found(
+        run_id=row.info.run_id,
+        name=row.info.run_name or "",
+        status=row.info.status,
+        metrics=dict(row.data.metrics),
+        tags=dict(row.data.tags),
+        params=dict(row.data.params),
+    )
+
+
+def quieten() -> None:
     """Keep the database migration's log lines and a bar per fetched file off the terminal."""
     os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     for name in ("alembic", "mlflow.store.db.utils", "mlflow.store"):
