@@ -8,7 +8,7 @@ from typing import Any
 from ecgexp.config.compose import Job
 from ecgexp.config.validate import validate
 from ecgexp.errors import ConfigError, DataError
-from ecgexp.pipeline import build_data, home_folder
+from ecgexp.pipeline import build_data, draw_effects, home_folder
 
 
 def download(job: Job) -> Path:
@@ -31,7 +31,8 @@ def inspect(job: Job) -> dict[str, Any]:
     """Return records, patients and classes per split, and draw example windows.
 
     Returns:
-        The summary, with the picture's path under `picture`.
+        The summary, with the picture's path under `picture`, and that of what augmentation does
+        under `augmentation`, None when it does nothing.
     """
     from ecgexp.dataset.inspect import summarise
     from ecgexp.report import pictures
@@ -45,7 +46,12 @@ def inspect(job: Job) -> dict[str, Any]:
     picture = pictures.example_windows(
         data.spec, data.split("train"), path, seed=job.config["seed"]
     )
-    return {**summarise(data), "picture": str(picture)}
+    sheet = draw_effects(data, path.with_suffix(".augmentation.png"), seed=job.config["seed"])
+    return {
+        **summarise(data),
+        "picture": str(picture),
+        "augmentation": None if sheet is None else str(sheet),
+    }
 
 
 def verify(job: Job) -> str:

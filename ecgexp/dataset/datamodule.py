@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from ecgexp.augmentation.steps import Augmentation
+from ecgexp.augmentation.steps import Augmentation, Effect
 from ecgexp.dataset import progress as show
 from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.source import CachedWindows, Source, fingerprint, prepare
@@ -87,6 +87,11 @@ class EcgDataModule(pl.LightningDataModule):
     def augment(self, augmentation: Augmentation | None) -> None:
         """Choose what happens to training batches; validation and test are never touched."""
         self._augmentation = augmentation
+
+    @property
+    def effects(self) -> tuple[Effect, ...]:
+        """What may happen to training windows, in order."""
+        return () if self._augmentation is None else self._augmentation.effects
 
     def prepare(self, progress: bool = True) -> None:
         """Open the cached windows, making them first when they are not there.

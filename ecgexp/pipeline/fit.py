@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ecgexp.config.build import build
+from ecgexp.pipeline.effects import draw_effects
 from ecgexp.pipeline.parts import build_network
 from ecgexp.pipeline.reuse import fit_turn
 from ecgexp.pipeline.room import BEST, Room
@@ -31,6 +32,9 @@ def _train(room: Room, callbacks: Sequence[pl.Callback]) -> None:
     from ecgexp.report import pictures
 
     config = room.config
+    sheet = draw_effects(room.data, room.folder / "augmentation.png", seed=config["seed"])
+    if sheet is not None:
+        room.run.log_artefact(sheet)
     best, history = room.train(
         build_network(config, room.data.spec),
         optimizer=build(config["optimizer"], path="optimizer"),
