@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ecgexp.augmentation.steps import Augmentation, Effect
 from ecgexp.dataset import progress as show
-from ecgexp.dataset.sampling import Sampling
+from ecgexp.dataset.sampling import Sampling, drawn_lead
 from ecgexp.dataset.source import CachedWindows, Source, fingerprint, prepare
 from ecgexp.dataset.splits import stratified_draw
 from ecgexp.dataset.units import JUDGED_BY, JudgedBy, mean_by_unit, one_row_each, units_of
@@ -82,6 +83,7 @@ class EcgDataModule(pl.LightningDataModule):
         self._seed = seed
         self._first_epoch = 0
         self._cached: CachedWindows | None = None
+        self._train_x: NDArray[np.float32] | None = None  # every lead
         self._augmentation: Augmentation | None = None
 
     def augment(self, augmentation: Augmentation | None) -> None:
@@ -104,7 +106,10 @@ class EcgDataModule(pl.LightningDataModule):
         """
         if self._cached is None:
             track = show.bar if progress else show.silent
-            self._cached = prepare(self._source, self._chain, self._cache_dir, track=track)
+            cached = prepare(self._source, self._chain, self._cache_dir, track=track)
+            self._train_x = cached.sets["train"].x
+            lead = self._sampling.lead_of(cached.spec)
+            self._cached = cached if lead is None else cached.with_lead(lead)
 
     def prepare_data(self) -> None:
         """Make the cache; Lightning's hook."""
@@ -216,9 +221,11 @@ class EcgDataModule(pl.LightningDataModule):
         return self._cached
 
     def _loader(self, split: Split, batches: EpochBatches) -> DataLoader[Batch]:
-        windows = self.split(split)
+        windows, change = self.split(split), None
+        if split == "train" and self._train_x is not None:
+            windows, change = replace(windows, x=self._train_x), self._change
         return DataLoader(
-            GatheredWindows(windows, self._change if split == "train" else None),
+            GatheredWindows(windows, change),
             sampler=batches,  # type: ignore[arg-type]  # yields whole batches of indices
             batch_size=None,
             num_workers=self._n_workers,
@@ -228,9 +235,11 @@ class EcgDataModule(pl.LightningDataModule):
     def _change(
         self, x: NDArray[np.float32], y: NDArray[np.int64], index: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[Any]]:
-        """Crop, augment and mix a training batch; the same batch always comes out the same."""
+        """Draw leads, crop, augment and mix; the same batch always comes out the same."""
         batch = zlib.crc32(np.ascontiguousarray(index).data)
         rng = np.random.default_rng((self._seed, batch, 1))  # not the augmentation's own draws
+        if x.shape[1] > self.spec.n_leads:
+            x = drawn_lead(x, rng)
         x = self._sampling.crop(x, self.spec.fs_hz, rng)
         if self._augmentation is None:
             return x, y

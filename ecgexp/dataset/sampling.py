@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ecgexp.dataset.windows import WindowSet
 from ecgexp.errors import ConfigError
+from ecgexp.types import SignalSpec
 
 Kind = Literal["every", "patient", "class"]
 _KINDS = ("every", "patient", "class")
@@ -49,6 +50,10 @@ class Sampling:
             )
         if self.crop_s is not None and self.crop_s <= 0:
             raise ConfigError(f"dataset.sampling.crop_s={self.crop_s:g} must be positive or null")
+
+    def lead_of(self, spec: SignalSpec) -> int | None:
+        """Return the lead that windows are reduced to outside of training; None keeps all."""
+        return None
 
     def size(self, windows: WindowSet) -> int:
         """Return the number of windows in an epoch."""
@@ -93,3 +98,43 @@ class Sampling:
 
     def _per_group(self, n_windows: int, n_groups: int) -> int:
         return -(-n_windows // n_groups) if self.draws is None else self.draws
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeadSampling(Sampling):
+    """Sampling that may also draw one of several leads for each training window.
+
+    Attributes:
+        kind: As in `Sampling`.
+        draws: As in `Sampling`.
+        crop_s: As in `Sampling`.
+        fixed_lead: The lead that validation, test and the device see, while training draws one of
+            all for each window; None serves all leads at once everywhere.
+    """
+
+    fixed_lead: str | None
+
+    def lead_of(self, spec: SignalSpec) -> int | None:
+        """Return the position of `fixed_lead`.
+
+        Raises:
+            ConfigError: There is no such lead, or windows are no plain signals.
+        """
+        if self.fixed_lead is None:
+            return None
+        if spec.n_rows is not None or spec.features:
+            raise ConfigError(
+                "dataset.sampling.fixed_lead: windows are images or hold features; use null"
+            )
+        if self.fixed_lead not in spec.leads:
+            raise ConfigError(
+                f"dataset.sampling.fixed_lead={self.fixed_lead!r}: choose one of dataset.leads, "
+                f"{', '.join(spec.leads)}, or null"
+            )
+        return spec.leads.index(self.fixed_lead)
+
+
+def drawn_lead(x: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Keep one lead of each window (window, lead, sample), drawn evenly (window, 1, sample)."""
+    lead = rng.integers(0, x.shape[1], len(x))
+    return x[np.arange(len(x)), lead][:, None]

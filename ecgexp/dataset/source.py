@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -84,6 +84,18 @@ class CachedWindows:
     records: dict[Split, tuple[str, ...]]
     sets: dict[Split, WindowSet]
     caveat: str
+
+    def with_lead(self, lead: int) -> CachedWindows:
+        """Return the same windows with one of their leads only; nothing is copied."""
+        name = self.spec.leads[lead]
+        return replace(
+            self,
+            spec=replace(self.spec, leads=(name,)),
+            sets={
+                split: replace(windows, x=windows.x[:, lead : lead + 1])
+                for split, windows in self.sets.items()
+            },
+        )
 
 
 def fingerprint(source: Source, chain: Chain) -> str:
