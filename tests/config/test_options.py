@@ -25,14 +25,20 @@ IMAGES = replace(SPEC, n_rows=50)
 OVER_IMAGES = {"cnn_scalogram_small", "efficientnet_b0"}
 
 
+# One objective, and a space that a grid can cover.
+SEARCHES = {"cmaes": ["search=smoke"], "grid": ["search=mitdb_presets"]}
+
+
 def composed(group: str, option: str) -> Job:
-    return compose("config", [f"{group}={option}"])
+    primary = "search" if group.split("/")[0] == "search" else "config"
+    words = SEARCHES.get(option, []) if group == "search/sampler" else []
+    return compose(primary, [*words, f"{group}={option}"])
 
 
 def test_every_folder_of_conf_is_a_group_with_options() -> None:
     folders = {path.name for path in CONF.iterdir() if path.is_dir()}
     assert folders - set(GROUPS) <= {"experiment"}
-    primary = (CONF / "config.yaml").read_text()
+    primary = "".join((CONF / name).read_text() for name in ("config.yaml", "search.yaml"))
     for folder in folders:
         assert f"- {folder}: " in primary, f"conf/{folder} is not in the defaults list"
 
@@ -56,7 +62,10 @@ def test_option_starts_with_what_it_is_and_a_command(group: str, option: str) ->
     ids=lambda value: str(value),
 )
 def test_option_builds(group: str, option: str, tmp_path: Path) -> None:
-    node = composed(group, option).config[group]
+    job = composed(group, option)
+    # A sampler or pruner is built by the search that has it.
+    group = group.split("/")[0]
+    node = job.config[group]
     runtime = {
         "architecture": {"spec": IMAGES if option in OVER_IMAGES else SPEC},
         "objective": {"spec": SPEC, "class_counts": (5, 7, 9)},
