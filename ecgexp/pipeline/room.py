@@ -123,12 +123,13 @@ class Room:
         """Fit in a folder of checkpoints; return the best one and the history of the fit."""
         from ecgexp.training.fit import fit
 
-        last = checkpoints / "last.ckpt"
+        last, logger = checkpoints / "last.ckpt", self.run.lightning_logger(prefix)
+        logger.collect()  # of a fit that was killed
         built: pl.Trainer = build(
             trainer,
             path="trainer",
             callbacks=[*callbacks, *self._callbacks(checkpoints, to_the_end=to_the_end)],
-            logger=self.run.lightning_logger(prefix),
+            logger=logger,
             default_root_dir=str(self.folder),
         )
         best = fit(
@@ -142,6 +143,7 @@ class Room:
             resume_from=last if last.is_file() else None,
             run_info={"config": self.config, "resized": resized},
         )
+        logger.collect()
         history: list[dict[str, float]] = built.lightning_module.history  # type: ignore[assignment]
         return best, history
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-FILE = "spool.jsonl"
+NAME = "spool"
+FILE = f"{NAME}.jsonl"
 
 Entry = dict[str, Any]
 
@@ -25,12 +26,13 @@ class Spool:
 
     Args:
         folder: The run's folder.
+        name: Beginning of its files' names.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        self._mark = folder / "spool.sent"
-        self._copies = folder / "spool"
+    def __init__(self, folder: Path, name: str = NAME) -> None:
+        self.path = folder / f"{name}.jsonl"
+        self._mark = folder / f"{name}.sent"
+        self._copies = folder / name
 
     @property
     def waits(self) -> bool:

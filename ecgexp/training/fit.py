@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 import time
 from pathlib import Path
@@ -14,7 +15,9 @@ import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from torch import nn
+from torch.multiprocessing.spawn import ProcessRaisedException
 
+from ecgexp import errors
 from ecgexp.dataset.windows import Split
 from ecgexp.errors import ConfigError
 from ecgexp.training import metric_names as names
@@ -87,10 +90,20 @@ def fit(  # noqa: PLR0913
     log.info("fit: up to %s epochs, watching %s", trainer.max_epochs, monitor)
     _run(trainer, module, data, resume_from)
     keeper = _keeper(trainer)
+    kept = Path(keeper.best_model_path)
+    if not module.history:  # other processes trained: their last checkpoint tells
+        module.history = load_checkpoint(kept.with_name("last.ckpt")).history
     seconds = time.monotonic() - started
-    best = float(keeper.best_model_score or 0.0)
+    best = load_checkpoint(kept).history[-1][monitor]
     log.info("fit: %d epochs, %.1f s, best %s %.4f", len(module.history), seconds, monitor, best)
-    return Path(keeper.best_model_path)
+    return kept
+
+
+def _own_error(error: ProcessRaisedException) -> Exception:
+    """Return the error that one of several processes raised, if it is one of ecgexp's."""
+    found = re.search(r"^ecgexp\.errors\.(\w+): (.*)\Z", str(error).strip(), re.M | re.S)
+    kind = getattr(errors, found[1], None) if found else None
+    return kind(found[2]) if found and kind else error
 
 
 def check_monitor(monitor: str, spec: SignalSpec) -> None:
@@ -145,6 +158,8 @@ def _run(
         raise
     except MisconfigurationException as error:
         raise ConfigError(f"trainer: {error}") from error
+    except ProcessRaisedException as error:
+        raise _own_error(error) from error
     finally:
         # The processor's flag is the thread's: golden outputs must not be computed under it.
         torch.set_flush_denormal(False)

@@ -82,7 +82,7 @@ class Classifier(pl.LightningModule):
         """Return the loss of one batch."""
         if batch_idx == 0:
             self._seed_epoch()
-        x, y = batch
+        x, y = self._own_share(batch)
         loss: Tensor = self.objective(self.network(x), y)
         self._losses.append(loss.detach())
         return loss
@@ -90,8 +90,20 @@ class Classifier(pl.LightningModule):
     def _seed_epoch(self) -> None:
         # Not in on_train_epoch_start: loaders draw from the same generator after that hook, and a
         # resumed fit makes its first loader at another moment than an uninterrupted one.
-        words = np.random.SeedSequence([self._seed, self.current_epoch]).generate_state(1)
+        rank = [self.global_rank] if self.global_rank else []
+        words = np.random.SeedSequence([self._seed, self.current_epoch, *rank]).generate_state(1)
         torch.manual_seed(int(words[0]))
+
+    def _own_share(self, batch: Batch) -> Batch:
+        """Return what this process trains on: every n-th window of the batch of n processes."""
+        x, y = batch
+        n_processes = self.trainer.world_size
+        if len(y) < 2 * n_processes and n_processes > 1:
+            raise ConfigError(
+                f"trainer.n_processes: {n_processes} processes cannot share a batch of {len(y)} "
+                "windows; raise dataset.batch_size or use fewer processes"
+            )
+        return x[self.global_rank :: n_processes], y[self.global_rank :: n_processes]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the logits of one batch."""
@@ -120,7 +132,8 @@ class Classifier(pl.LightningModule):
         Raises:
             ConfigError: The loss is no longer a number, or the monitored metric has no value.
         """
-        loss = float(torch.stack(self._losses).mean())
+        own_loss = torch.stack(self._losses).mean()
+        loss = float(self.trainer.strategy.reduce(own_loss, reduce_op="mean"))
         self._losses.clear()
         if not math.isfinite(loss):
             raise ConfigError(

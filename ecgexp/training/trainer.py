@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Literal
@@ -53,6 +54,102 @@ def build_trainer(  # noqa: PLR0913
     Raises:
         ConfigError: A value cannot be used on this machine.
     """
+    return _trainer(
+        callbacks=callbacks,
+        logger=logger,
+        default_root_dir=default_root_dir,
+        accelerator=accelerator,
+        strategy="auto",
+        devices=1,
+        precision=precision,
+        n_threads=n_threads,
+        deterministic=deterministic,
+        max_epochs=max_epochs,
+        gradient_clip_norm=gradient_clip_norm,
+        limit_train_batches=limit_train_batches,
+        limit_val_batches=limit_val_batches,
+        progress=progress,
+    )
+
+
+def build_ddp_trainer(  # noqa: PLR0913
+    *,
+    callbacks: list[Callback],
+    logger: Logger | bool,
+    default_root_dir: str,
+    n_processes: int,
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"],
+    n_threads: int,
+    deterministic: bool,
+    max_epochs: int,
+    gradient_clip_norm: float | None,
+    limit_train_batches: int | float,
+    limit_val_batches: int | float,
+    progress: Literal["auto", "always", "never"],
+) -> pl.Trainer:
+    """Return a trainer for one fit on several processes of this machine.
+
+    The processes are forks of this one and live as long as the fit. Each trains on its share of
+    every batch, so that a step is that of one process, batch statistics apart.
+
+    Args:
+        callbacks: See `build_trainer`.
+        logger: See `build_trainer`.
+        default_root_dir: See `build_trainer`.
+        n_processes: Processes, at least 2.
+        precision: See `build_trainer`.
+        n_threads: Threads of torch in each process.
+        deterministic: See `build_trainer`.
+        max_epochs: See `build_trainer`.
+        gradient_clip_norm: See `build_trainer`.
+        limit_train_batches: See `build_trainer`.
+        limit_val_batches: See `build_trainer`.
+        progress: See `build_trainer`.
+
+    Raises:
+        ConfigError: A value cannot be used on this machine.
+    """
+    if n_processes < 2:
+        raise ConfigError(
+            f"trainer.n_processes: {n_processes!r} must be at least 2; trainer=cpu trains in one"
+        )
+    if not hasattr(os, "fork"):
+        raise ConfigError("trainer=ddp needs an operating system that can fork; use trainer=cpu")
+    return _trainer(
+        callbacks=callbacks,
+        logger=logger,
+        default_root_dir=default_root_dir,
+        accelerator="cpu",
+        strategy="ddp_fork",
+        devices=n_processes,
+        precision=precision,
+        n_threads=n_threads,
+        deterministic=deterministic,
+        max_epochs=max_epochs,
+        gradient_clip_norm=gradient_clip_norm,
+        limit_train_batches=limit_train_batches,
+        limit_val_batches=limit_val_batches,
+        progress=progress,
+    )
+
+
+def _trainer(  # noqa: PLR0913
+    *,
+    callbacks: list[Callback],
+    logger: Logger | bool,
+    default_root_dir: str,
+    accelerator: str,
+    strategy: str,
+    devices: int,
+    precision: Literal["32-true", "bf16-mixed", "16-mixed"],
+    n_threads: int,
+    deterministic: bool,
+    max_epochs: int,
+    gradient_clip_norm: float | None,
+    limit_train_batches: int | float,
+    limit_val_batches: int | float,
+    progress: Literal["auto", "always", "never"],
+) -> pl.Trainer:
     if n_threads < 1:
         raise ConfigError(f"trainer.n_threads: {n_threads!r} must be at least 1")
     if max_epochs < 1:
@@ -69,7 +166,10 @@ def build_trainer(  # noqa: PLR0913
                 logger=logger,
                 default_root_dir=str(Path(default_root_dir)),
                 accelerator=accelerator,
-                devices=1,
+                strategy=strategy,
+                devices=devices,
+                # The module takes its share of every batch itself.
+                use_distributed_sampler=False,
                 precision=precision,
                 deterministic=deterministic,
                 max_epochs=max_epochs,
