@@ -14,6 +14,7 @@ from ecgexp.config.fingerprint import fit_fingerprint
 from ecgexp.pipeline.parts import home_folder, open_store
 from ecgexp.pipeline.room import BEST, Room
 from ecgexp.tracking import names
+from ecgexp.tracking.guard import Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +49,18 @@ def fit_turn(room: Room) -> Iterator[bool]:
 
 def _take_over(room: Room, wanted: dict[str, str]) -> bool:
     """Copy the network, its curves and its metrics from a run whose tags say it is the same."""
-    from ecgexp.training.checkpoint import load_checkpoint
-
     if (room.folder / "checkpoints" / "last.ckpt").is_file():
         return False  # its own fit was interrupted and goes on
+    try:
+        return _from_another(room, wanted)
+    except Unreachable as error:
+        log.warning("fit: whether another run trained this network is unknown: %s", error)
+        return False
+
+
+def _from_another(room: Room, wanted: dict[str, str]) -> bool:
+    from ecgexp.training.checkpoint import load_checkpoint
+
     store = open_store(room.config)
     condition = " and ".join(f"tags.`{key}` = '{value}'" for key, value in wanted.items())
     for found in store.search(condition):
