@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# What decides, beside the target, how a network is compiled.
+DEPLOY_KEYS = ("allow_float_ops", "tune", "bit_planes", "pack_int4")
+
 # Schemes whose code does not depend on what the weights are.
 _SAME_CODE = ("none", "ptq_int8")
 _BYTES = {"none": 4, "ptq_int8": 1}
@@ -110,7 +113,7 @@ class Gate:
             "spec": self._spec.to_dict(),
             "quantization": {"scheme": self._scheme},
             "target": self._config["target"],
-            "deploy": {key: deploy[key] for key in ("allow_float_ops", "tune")},
+            "deploy": {key: deploy[key] for key in DEPLOY_KEYS},
             "source": source_stamp(build(self._config["target"], path="target")),
         }
         text = json.dumps(parts, sort_keys=True, default=str)
