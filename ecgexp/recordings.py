@@ -76,4 +76,4 @@ def verify(job: Job) -> str:
     classes = ", ".join(f"{label} {count}" for label, count in found.classes.items())
     sound = f"{found.name}: {found.n_records} recordings are sound; "
     summary = f"{sound}{found.n_windows} windows ({classes})"
-    return "\n".join([summary, *(f"- {remark}" for remark in found.remarks)])
+    return "\n".join([summary, *(f"- {line}" for line in (*found.checks, *found.remarks))])

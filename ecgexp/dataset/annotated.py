@@ -16,7 +16,7 @@ from ecgexp.dataset.folds import fold_of_group
 from ecgexp.dataset.header import Header, lead_position, read_header
 from ecgexp.dataset.records import Annotations, read_annotations, read_signal
 from ecgexp.dataset.sampling import Sampling
-from ecgexp.dataset.source import Identity
+from ecgexp.dataset.source import Identity, Place
 from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import SIMULATED, SPLITS, Cutter, Plan, Split
 from ecgexp.errors import ConfigError, DataError
@@ -138,6 +138,16 @@ class AnnotatedSource:
     def name(self) -> str:
         """A word for the cache folder."""
         return f"{self._database}-{self._task_name}"
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the database's folder.
+
+        Raises:
+            DataError: It is missing.
+        """
+        folder = self._folder()
+        n_records = len(list(folder.glob("*.hea")))
+        return (Place(name=self._database, folder=folder, n_records=n_records),)
 
     def identity(self) -> Identity:
         """Hash headers and annotations; signals are represented by size and header checksum.

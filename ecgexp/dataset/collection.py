@@ -16,7 +16,7 @@ from ecgexp.dataset.folds import Labelled, SplitProtocol
 from ecgexp.dataset.labels import LEFT_OUT
 from ecgexp.dataset.record_task import RecordTask
 from ecgexp.dataset.sampling import Sampling
-from ecgexp.dataset.source import Identity
+from ecgexp.dataset.source import Identity, Place
 from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import Fill, Plan, cover
 from ecgexp.errors import ConfigError, DataError
@@ -84,6 +84,14 @@ class CollectionSource:
     def name(self) -> str:
         """A word for the cache folder."""
         return f"{self._folder.name}-{self._task_name}"
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the folder of the recordings.
+
+        Raises:
+            DataError: It is missing.
+        """
+        return (self._folder.place(),)
 
     def identity(self) -> Identity:
         """Describe the recordings and what is made of them.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ecgexp.dataset.lookup import Found, Lookup
 from ecgexp.dataset.reader import Entry, Reader
-from ecgexp.dataset.source import Identity
+from ecgexp.dataset.source import Identity, Place
 from ecgexp.errors import DataError
 
 
@@ -51,6 +51,7 @@ class RecordingFolder:
         aliases: Mapping[str | int, str | int],
         left_out: Sequence[str],
         data_dir: Path | None,
+        damaged: Sequence[str] = (),
     ) -> None:
         """Keep the parameters; files are looked at later.
 
@@ -66,6 +67,7 @@ class RecordingFolder:
             aliases: Second name of a patient to the first, for patients with two.
             left_out: Names of recordings to leave out: stems, or paths without extension.
             data_dir: `paths.data`.
+            damaged: Recordings that were published broken: passed over where they are.
         """
         self.name = name
         self._places = tuple(places)
@@ -76,7 +78,19 @@ class RecordingFolder:
         self._folds = folds
         self._aliases = {str(second): str(first) for second, first in aliases.items()}
         self._left_out = frozenset(str(item) for item in left_out)
+        self._damaged = tuple(damaged)
+        self._passed_over = self._left_out.union(damaged)
         self._data_dir = None if data_dir is None else Path(data_dir).expanduser()
+
+    def place(self) -> Place:
+        """Return where the recordings lie and how many there are.
+
+        Raises:
+            DataError: The folder is missing.
+        """
+        root, paths = self._paths()
+        damaged = tuple(name for name in self._damaged if any(root.glob(f"**/{name}.*")))
+        return Place(name=self.name, folder=root, n_records=len(paths), damaged=damaged)
 
     def identity(self) -> Identity:
         """Hash text files; signal files are represented by size and time of change.
@@ -117,6 +131,7 @@ class RecordingFolder:
             "aliases": self._aliases,
             "left_out": sorted(self._left_out),
             **{key: item.describe() if item else None for key, item in lookups.items()},
+            **({"damaged": list(self._damaged)} if self._damaged else {}),
         }
 
     def recordings(self) -> list[Recording]:
@@ -133,10 +148,10 @@ class RecordingFolder:
             self._reader.look(path, name, key)
             for path, name, key in zip(paths, names, keys, strict=True)
         ]
-        labels = self._labels.find(root, entries, self._left_out)
+        labels = self._labels.find(root, entries, self._passed_over)
         patients: Found = tuple((entry.name,) for entry in entries)
         if self._patients is not None:
-            patients = self._patients.find(root, entries, self._left_out)
+            patients = self._patients.find(root, entries, self._passed_over)
         folds = [None] * len(entries) if self._folds is None else self._numbers(root, entries)
         return [
             Recording(
@@ -163,7 +178,7 @@ class RecordingFolder:
     def _numbers(self, root: Path, entries: Sequence[Entry]) -> list[int | None]:
         if self._folds is None:
             return []
-        found = self._folds.find(root, entries, self._left_out)
+        found = self._folds.find(root, entries, self._passed_over)
         wrong = [text[0] for text in found if not text[0].isdigit()]
         if wrong:
             raise DataError(f"{self.name}: official fold {wrong[0]!r} is no whole number")
@@ -179,7 +194,7 @@ class RecordingFolder:
         places = [self._data_dir / place for place in self._places]
         for root in places:
             paths = sorted(root.glob(self._glob)) if root.is_dir() else []
-            kept = [path for path in paths if not self._left_out & {path.stem, _key(path, root)}]
+            kept = [path for path in paths if not self._passed_over & _names(path, root)]
             if kept:
                 self._check_left_out(root, paths)
                 return root, kept
@@ -188,13 +203,17 @@ class RecordingFolder:
         )
 
     def _check_left_out(self, root: Path, paths: list[Path]) -> None:
-        known = {name for path in paths for name in (path.stem, _key(path, root))}
+        known = set().union(*(_names(path, root) for path in paths))
         unknown = sorted(self._left_out - known)
         if unknown:
             raise DataError(
                 f"dataset.recordings.left_out: {unknown[0]} is not in {root}; take it out of the "
                 "list"
             )
+
+
+def _names(path: Path, root: Path) -> set[str]:
+    return {path.stem, _key(path, root)}
 
 
 def _key(path: Path, root: Path) -> str:

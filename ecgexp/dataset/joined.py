@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ecgexp.dataset.annotated import AnnotatedSource, Protocols
 from ecgexp.dataset.datamodule import EcgDataModule
 from ecgexp.dataset.sampling import Sampling
-from ecgexp.dataset.source import Identity
+from ecgexp.dataset.source import Identity, Place
 from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import Plan
 from ecgexp.errors import ConfigError, DataError
@@ -52,6 +52,14 @@ class JoinedSource:
     def name(self) -> str:
         """A word for the cache folder."""
         return self._name
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the folder of every part.
+
+        Raises:
+            DataError: One is missing.
+        """
+        return tuple(place for part in self._parts for place in part.places())
 
     def identity(self) -> Identity:
         """Describe what all parts would read.

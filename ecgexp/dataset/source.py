@@ -46,12 +46,33 @@ class Identity:
     stamp: dict[str, Any]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A database on this machine.
+
+    Attributes:
+        name: Its name.
+        folder: Where its recordings lie.
+        n_records: Recordings found there.
+        damaged: Recordings found there and passed over, because they were published broken.
+    """
+
+    name: str
+    folder: Path
+    n_records: int
+    damaged: tuple[str, ...] = ()
+
+
 class Source(Protocol):
-    """Where recordings come from. A new data set implements these four members."""
+    """Where recordings come from. A new data set implements these five members."""
 
     @property
     def name(self) -> str:
         """A word for the cache folder."""
+        ...
+
+    def places(self) -> tuple[Place, ...]:
+        """Return the databases on this machine; none for recordings that are made up."""
         ...
 
     def identity(self) -> Identity:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ecgexp.dataset.datamodule import EcgDataModule
 from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.simulator import RATE_BPM, simulate
-from ecgexp.dataset.source import Identity
+from ecgexp.dataset.source import Identity, Place
 from ecgexp.dataset.splits import split_by_fraction
 from ecgexp.dataset.units import JudgedBy
 from ecgexp.dataset.windows import Plan, tile
@@ -89,6 +89,10 @@ class SyntheticSource:
     def name(self) -> str:
         """A word for the cache folder."""
         return "synthetic"
+
+    def places(self) -> tuple[Place, ...]:
+        """Return nothing: no file is read."""
+        return ()
 
     def identity(self) -> Identity:
         """Return the parameters: nothing else decides the windows."""

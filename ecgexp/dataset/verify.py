@@ -9,6 +9,7 @@ import numpy as np
 
 from ecgexp.dataset import progress as show
 from ecgexp.dataset.datamodule import EcgDataModule
+from ecgexp.dataset.published import compare
 from ecgexp.dataset.windows import SPLITS
 from ecgexp.errors import DataError
 
@@ -25,6 +26,7 @@ class Verification:
         faults: One sentence per recording that cannot be used.
         remarks: One sentence per recording that can be used but is worth a look: a flat lead,
             the same samples as another, shorter than a window.
+        checks: One sentence per comparison with what was published.
     """
 
     name: str
@@ -33,10 +35,13 @@ class Verification:
     classes: dict[str, int]
     faults: tuple[str, ...]
     remarks: tuple[str, ...]
+    checks: tuple[str, ...]
 
 
 def verify(data: EcgDataModule, *, progress: bool) -> Verification:
     """Check sizes, checksums, units, finite values and limb leads of every recording.
+
+    Counts and files are compared with what the publisher says, where the publisher does.
 
     Args:
         data: Any data module; neither prepared nor cached windows are looked at.
@@ -51,6 +56,8 @@ def verify(data: EcgDataModule, *, progress: bool) -> Verification:
     remarks: list[str] = []
     first: dict[bytes, str] = {}
     track = show.bar if progress else show.silent
+    compared = [compare(place, track=track) for place in data.source.places()]
+    faults += [fault for each in compared for fault in each.faults]
     for record in track(records, f"verifying {data.name}", len(records)):
         try:
             signal = data.source.signal(record)
@@ -81,4 +88,5 @@ def verify(data: EcgDataModule, *, progress: bool) -> Verification:
         classes={label: int(n) for label, n in zip(plan.labels, totals, strict=True)},
         faults=tuple(faults),
         remarks=tuple(remarks),
+        checks=tuple(check for each in compared for check in each.checks),
     )
