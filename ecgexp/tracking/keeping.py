@@ -108,10 +108,15 @@ class KeepingClient:
 
     def send_waiting(self, *, wait_s: float = 0.0) -> None:
         """Send what waits, if the server answers."""
+        from mlflow.exceptions import MlflowException
+
         try:
             sent = self._spool.send(self._deliver, wait_s=wait_s)
         except Unreachable as error:
             log.debug("still waiting: %s", error)
+            return
+        except MlflowException as error:
+            log.warning("run %s: the MLflow server refuses what waits: %s", self._run_id, error)
             return
         if sent:
             log.info("run %s: the MLflow server answers; %s sent", self._run_id, in_words(sent))
