@@ -66,10 +66,12 @@ class ServerStore(Store):
             )
         self.uri = uri.rstrip("/")
         self._artifacts = artifacts
-        self._limits = {
+        self._settings = {
             "MLFLOW_HTTP_REQUEST_TIMEOUT": timeout_s,
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": n_retries,
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": 1,
+            # It would stand in the middle of `format=json`.
+            "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         }
 
     def open(self) -> MlflowClient:
@@ -82,7 +84,7 @@ class ServerStore(Store):
         from mlflow.tracking import MlflowClient
 
         quieten()
-        for name, value in self._limits.items():
+        for name, value in self._settings.items():
             os.environ.setdefault(name, str(value))
         client: Any = Guard(MlflowClient(tracking_uri=self.uri), self.uri)
         try:
