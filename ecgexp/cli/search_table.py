@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from ecgexp.cli.tables import number, show_json, show_outcomes, wide_console
+from ecgexp.cli.tables import number, show_json, show_outcomes, store_words, wide_console
 
 if TYPE_CHECKING:
     from ecgexp.search.result import Result
@@ -40,10 +39,9 @@ def show_result(result: Result, config: dict[str, Any]) -> None:
     if result.confirmed:
         show_outcomes([result.confirmed], config)
     elif result.front:
-        home = Path(config["paths"]["home"]).expanduser().resolve()
         console.print("No trial has seen the test split. Confirm one, once:")
         best = result.front[0].run_id
-        console.print(f"  ecgexp run resume={best} paths.home={home}", soft_wrap=True)
+        console.print(f"  ecgexp run resume={best} {store_words(config)}", soft_wrap=True)
     if result.page:
         console.print(f"pictures and interactive page: {result.page}", soft_wrap=True)
 

@@ -63,9 +63,13 @@ def show_outcomes(outcomes: Sequence[Outcome], config: dict[str, Any]) -> None:
             console.print(f"{outcome.status} {outcome.name}: {outcome.error}", markup=False)
     console.print("Instructions are exact on the emulator; cycles_est is an estimate from the")
     console.print("instruction mix, not silicon time.")
-    server, home = config["tracking"].get("uri"), config["paths"]["home"]
-    where = f"tracking=server tracking.uri={server}" if server else f"paths.home={home}"
-    console.print(f"Open it in MLflow: ecgexp ui {where}", soft_wrap=True)
+    console.print(f"Open it in MLflow: ecgexp ui {store_words(config)}", soft_wrap=True)
+
+
+def store_words(config: dict[str, Any]) -> str:
+    """Return the command-line words that name a configuration's home folder and store."""
+    server, home = config["tracking"].get("uri"), f"paths.home={config['paths']['home']}"
+    return f"{home} tracking=server tracking.uri={server}" if server else home
 
 
 def _figures(outcome: Outcome, target: str) -> list[tuple[str, str]]:
