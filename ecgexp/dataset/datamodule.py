@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,6 +25,8 @@ from ecgexp.dataset.windows import Split, WindowSet
 from ecgexp.errors import ConfigError
 from ecgexp.preprocessing.chain import Chain
 from ecgexp.types import SignalSpec
+
+log = logging.getLogger(__name__)
 
 Batch = tuple[torch.Tensor, torch.Tensor]
 
@@ -173,8 +176,15 @@ class EcgDataModule(pl.LightningDataModule):
         return one_row_each(self.split(name), units), mean_by_unit(logits, units)
 
     def calibration_windows(self, n: int) -> NDArray[np.float32]:
-        """Draw training windows (window, lead, sample), classes as even as they allow."""
-        return _draw(self.split("train"), n, self._seed)
+        """Draw training windows (window, lead, sample), classes as even as they allow.
+
+        Args:
+            n: How many; all of them where there are fewer.
+        """
+        train = self.split("train")
+        if n > len(train):
+            log.warning("calibrating on all %d training windows, %d were asked for", len(train), n)
+        return _draw(train, min(n, len(train)), self._seed)
 
     def golden_windows(self, n: int) -> NDArray[np.float32]:
         """Draw validation windows (window, lead, sample), classes as even as they allow."""

@@ -116,6 +116,7 @@ def test_draws_come_from_their_split(synthetic: Make) -> None:
     np.testing.assert_array_equal(data.golden_windows(8), synthetic().golden_windows(8))
     with pytest.raises(ConfigError, match=r"asked for 9999 windows of a split that has"):
         data.golden_windows(9999)
+    assert len(data.calibration_windows(9999)) == len(data.split("train"))
 
 
 def test_warm_start_reads_no_signal(database: Any, mitdb: Make) -> None:
