@@ -123,3 +123,12 @@ def test_architecture_files_hold_no_interpolation() -> None:
     assert files
     for path in files:
         assert "${" not in path.read_text(), path.name
+
+
+@pytest.mark.parametrize("option", [name for group, name in OPTIONS if group == "experiment"])
+def test_debug_short_cuts_every_experiment(option: str) -> None:
+    job = compose("config", [f"experiment={option}", "debug=short"])
+    validate(job)
+    assert job.choices["experiment"] == option
+    trainer = job.config["trainer"]
+    assert (trainer["max_epochs"], trainer["limit_train_batches"]) == (3, 60)
