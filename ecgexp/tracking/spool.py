@@ -80,6 +80,8 @@ class Spool:
             How many metrics, tags, files and states were sent.
         """
         sent: Counter[str] = Counter()
+        if not self.waits:
+            return sent
         try:
             with FileLock(f"{self.path}.lock", timeout=wait_s):
                 for entry, end in self._unsent():
