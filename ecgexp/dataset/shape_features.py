@@ -105,7 +105,8 @@ def _against_usual(found: dict[str, Floats], recent: int) -> dict[str, Floats]:
 
 
 def _centred(windows: Floats) -> Floats:
-    return windows - windows.mean(axis=1, keepdims=True)
+    centred: Floats = windows - windows.mean(axis=1, keepdims=True)
+    return centred
 
 
 def _rms(windows: Floats) -> Floats:

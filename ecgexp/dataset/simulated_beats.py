@@ -55,6 +55,11 @@ class Simulation(Protocol):
         ...
 
     @property
+    def seed(self) -> int:
+        """Seed of what is drawn."""
+        ...
+
+    @property
     def windows_per_record(self) -> Mapping[str, int]:
         """Class to the most windows that are kept of a record."""
         ...

@@ -54,6 +54,7 @@ def _pictures(folder: Path) -> list[Picture]:
         ("Certainty", "Can its probabilities be trusted? Test split.", "certainty.png"),
         ("Worst errors", "The mistakes it was surest of.", "error_examples.png"),
         ("Saliency", "What the answers of some of them hang on.", "saliency.png"),
+        ("Augmentation", "What each effect does to a training window.", "augmentation.png"),
         ("Channels", "What pruning left of each layer.", "channels.png"),
         ("Sensitivity", "What each layer alone costs when it is rounded.", "sensitivity.png"),
     ]
