@@ -66,6 +66,9 @@ def smaller(words: list[str], home: Path) -> list[str]:
         if "dataset=mitdb" in words:
             size.append("architecture=cnn_small")
             size = [word for word in size if not word.startswith("dataset")]
+        if any(word.startswith("quantization=qat") for word in words):
+            size = [word.replace("quantization.", "quantization.start.") for word in size]
+            size += ["quantization.max_epochs=1", "pruning.max_epochs=1"]
         words = [*words, *size, "deploy=none"]
     return [*words, *store, "--conf", str(home)] if words[0] == "run" else [*words, *store]
 
