@@ -60,7 +60,9 @@ def running() -> Iterator[str]:
             text = log.read_text() if log.is_file() else ""
             raise RuntimeError(f"{words[0]}: {done.stdout}{done.stderr}{text}")
 
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+    options = (
+        f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=300"
+    )
     try:
         call(str(programs / "initdb"), "-D", str(data), "-U", "ecgexp", "-A", "trust", "--no-sync")
         call(

@@ -42,14 +42,19 @@ class BeatContextTask(BeatTask):
         """
         super().__post_init__()
         check_window(self.before_s, self.after_s)
-        named = {"val_records": self.val_records}
+        foreign = _texts(self.val_records) - _texts(self.train_records)
+        if foreign:
+            raise ConfigError(
+                f"dataset.tasks: val_records {', '.join(sorted(foreign))} are not among "
+                "train_records"
+            )
         for name, simulation in self.simulations.items():
-            named[f"simulations.{name}.records"] = simulation.records
-        for key, records in named.items():
-            foreign = {str(name) for name in records} - {str(r) for r in self.train_records}
-            if foreign:
+            # A shorter list of training records uses fewer simulations; test records make none.
+            tested = _texts(simulation.records) & _texts(self.test_records)
+            if tested:
                 raise ConfigError(
-                    f"dataset.tasks: {key} {', '.join(sorted(foreign))} are not among train_records"
+                    f"dataset.tasks: simulations.{name}.records {', '.join(sorted(tested))} are "
+                    "among test_records"
                 )
 
     def cutter(
@@ -101,3 +106,7 @@ class BeatContextTask(BeatTask):
             "test" if index >= n_train else "val" if patient in validation else "train"
             for index, patient in enumerate(patients)
         ]
+
+
+def _texts(records: Sequence[str]) -> set[str]:
+    return {str(record) for record in records}  # YAML reads a record's name as a number

@@ -103,8 +103,9 @@ def test_ui_serves_the_experiment(ecgexp: Command) -> None:
     process = ecgexp.start("ui", "--no-browser", "port=5077")
     try:
         assert process.stdout is not None
-        address = process.stdout.readline().strip()
-        assert re.fullmatch(r"http://127\.0\.0\.1:5077/#/experiments/\d+/runs", address)
+        name, address = process.stdout.readline().split()
+        assert name == "columns"
+        assert re.match(r"http://127\.0\.0\.1:5077/#/experiments/\d+/runs\?viewState", address)
         with urllib.request.urlopen("http://127.0.0.1:5077/", timeout=30) as page:
             assert page.status == 200
     finally:
