@@ -157,6 +157,6 @@ def test_simulated_records_train_and_nothing_else(made: Callable[..., Any]) -> N
     assert of_af[:, 2, spread].std() > 10 * of_origin[:, 2, spread].std()
 
 
-def test_refuses_to_simulate_what_is_not_trained_on(made: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"simulations\.early\.records 110 are not among train"):
+def test_refuses_to_simulate_what_is_tested_on(made: Callable[..., Any]) -> None:
+    with pytest.raises(ConfigError, match=r"simulations\.early\.records 110 are among test_records"):
         made(simulations={"early": early(records=[110])})
