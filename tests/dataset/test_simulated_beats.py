@@ -158,5 +158,7 @@ def test_simulated_records_train_and_nothing_else(made: Callable[..., Any]) -> N
 
 
 def test_refuses_to_simulate_what_is_tested_on(made: Callable[..., Any]) -> None:
-    with pytest.raises(ConfigError, match=r"simulations\.early\.records 110 are among test_records"):
+    with pytest.raises(
+        ConfigError, match=r"simulations\.early\.records 110 are among test_records"
+    ):
         made(simulations={"early": early(records=[110])})
