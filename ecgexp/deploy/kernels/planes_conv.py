@@ -28,12 +28,9 @@ from ecgexp.deploy.kernels.ir import (
     store,
 )
 from ecgexp.deploy.kernels.kernel import Isa, Kernel
-from ecgexp.deploy.kernels.planes import WORD, Planes, find_planes
 from ecgexp.deploy.kernels.requant import requantize_scalar
 from ecgexp.deploy.kernels.weights import Integers, Weights
-
-_MOST_WINDOW = 4096
-"""Bytes of a window on the stack."""
+from ecgexp.deploy.planes import WORD, Planes, find_planes
 
 
 def build(*, isa: Isa, shape: ConvShape, weights: Weights) -> Kernel | None:
@@ -51,7 +48,7 @@ def build(*, isa: Isa, shape: ConvShape, weights: Weights) -> Kernel | None:
     if layer is None or shape.groups != 1:
         return None
     planes = find_planes(layer.weight)
-    if planes is None or planes.segments * planes.words * WORD > _MOST_WINDOW:
+    if planes is None:
         return None
     emitter = (_Helium if isa == "mve" else _Loops)(shape, layer, planes)
     constants = (
@@ -149,7 +146,7 @@ class _Helium(_Loops):
     def __init__(self, shape: ConvShape, layer: Integers, planes: Planes) -> None:
         super().__init__(shape, layer, planes)
         self.many = 4 if shape.positions >= 4 else 1
-        self.window_bytes = planes.segments * self.stride
+        self.window_bytes = planes.window_bytes
 
     def body(
         self,

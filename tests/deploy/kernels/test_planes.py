@@ -11,8 +11,8 @@ from kernel_harness import run_host
 
 from ecgexp.deploy.kernels import QParams, planes_conv
 from ecgexp.deploy.kernels.conv_shape import ConvShape
-from ecgexp.deploy.kernels.planes import find_coordinates, find_planes
 from ecgexp.deploy.kernels.weights import Weights
+from ecgexp.deploy.planes import find_coordinates, find_planes
 
 X, Y = QParams(0.0237, -5), QParams(0.31, 7)
 # c_in, c_out, taps, stride, pads, length, segments per channel

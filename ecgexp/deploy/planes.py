@@ -24,6 +24,8 @@ Array = np.ndarray[Any, Any]
 WORD = 16
 """Bits of a packed word: as many as a vector of int8 has lanes."""
 MOST_BITS = 4
+MOST_WINDOW = 4096
+"""Bytes of a window, which the kernels hold on the stack."""
 _LARGEST = 127
 _WORTH_IT = 0.8
 """Share of the bytes of int8 weights: sums under masks cost more instructions than products."""
@@ -55,6 +57,11 @@ class Planes:
         return -(-self.width // WORD)
 
     @property
+    def window_bytes(self) -> int:
+        """Bytes of a window whose segments begin at whole words."""
+        return self.segments * self.words * WORD
+
+    @property
     def n_bytes(self) -> int:
         """Bytes in flash."""
         return sum(a.nbytes for a in (self.starts, self.channel, self.coordinate, self.bits))
@@ -69,7 +76,8 @@ def find_planes(weight: Array) -> Planes | None:
     c_out, _, taps = weight.shape
     rows = np.ascontiguousarray(weight.transpose(0, 2, 1)).reshape(c_out, -1)
     found = [_pack(rows.reshape(c_out, segments, -1)) for segments in {1, taps}]
-    best = min((p for p in found if p is not None), key=lambda p: p.n_bytes, default=None)
+    fitting = [p for p in found if p is not None and p.window_bytes <= MOST_WINDOW]
+    best = min(fitting, key=lambda p: p.n_bytes, default=None)
     return best if best is not None and best.n_bytes <= _WORTH_IT * weight.size else None
 
 
