@@ -149,12 +149,29 @@ def test_real_fragments(real_data: Callable[[str], Path], option: Make) -> None:
     assert total.tolist() == published
     assert min(min(split["classes"].values()) for split in splits.values()) >= 1
     assert sum(len(split["patients"]) for split in splits.values()) == 991
-    many = option(
-        "mlii17",
-        "dataset.protocol=by_patient",
-        "dataset.task=many_patients",
-        data_dir=real_data("mlii17"),
-    )
-    for split in ("train", "test"):
-        counts = np.bincount(many.split(split).y, minlength=7)
-        assert counts.min() > 0
+
+
+@pytest.mark.data
+def test_real_fragments_by_patient(real_data: Callable[[str], Path], option: Make) -> None:
+    """Of each class, two patients or more train and one or more test, in all of four folds."""
+    tested: list[str] = []
+    for fold in range(4):
+        plan = option(
+            "mlii17",
+            "dataset.protocol=by_patient",
+            "dataset.task=many_patients",
+            "dataset.n_folds=4",
+            f"dataset.fold={fold}",
+            data_dir=real_data("mlii17"),
+        ).source.plan()
+        sides = {split: set() for split in ("train", "val", "test")}
+        for patient, split, label in zip(plan.patients, plan.splits, plan.y, strict=True):
+            sides[split].add((patient.split("/")[-1], int(label)))
+        people = {split: {patient for patient, _ in side} for split, side in sides.items()}
+        assert sum(map(len, people.values())) == len(set.union(*people.values()))
+        for split, least in (("train", 2), ("val", 1), ("test", 1)):
+            counts = np.bincount([label for _, label in sides[split]], minlength=7)
+            assert counts.min() >= least, (fold, split)
+        assert not people["test"] & {"202"}  # who is 201
+        tested += people["test"]
+    assert len(tested) == len(set(tested)) > 30
