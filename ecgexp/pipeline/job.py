@@ -22,7 +22,6 @@ from ecgexp.pipeline.room import BEST, PRUNED, Room
 from ecgexp.pipeline.test import measure_on_test
 from ecgexp.pipeline.trial import Trial
 from ecgexp.tracking import names
-from ecgexp.tracking.provenance import git_tags
 
 if TYPE_CHECKING:
     from ecgexp.tracking.run import Run
@@ -124,7 +123,7 @@ def _start(job: Job, parent_run_id: str | None, tags: Mapping[str, str]) -> Run:
     if parent_run_id:
         own[names.PARENT_TAG] = parent_run_id
     return open_store(job.config).start(
-        name=run_name(job), params=_flat(job.config), tags={**own, **tags, **git_tags()}
+        name=run_name(job), params=_flat(job.config), tags={**own, **tags}
     )
 
 

@@ -16,6 +16,7 @@ from ecgexp.tracking import reader
 from ecgexp.tracking.found import Found
 from ecgexp.tracking.liveness import is_gone, owner_tags
 from ecgexp.tracking.names import KIND_TAG
+from ecgexp.tracking.provenance import git_tags
 from ecgexp.tracking.run import Run, is_run_id
 
 if TYPE_CHECKING:
@@ -77,15 +78,16 @@ class Store:
             return str(client.get_experiment_by_name(self.experiment).experiment_id)
 
     def start(self, *, name: str, params: dict[str, Any], tags: dict[str, str]) -> Run:
-        """Create a run with its flattened parameters; they can never change again."""
+        """Create a run of this commit with its flattened parameters, which never change again."""
         from mlflow.entities import Param
 
         client = self.open()
         # MLflow's limits: 6000 characters a value, 100 parameters a call.
         items = [Param(key, str(value)[:6000]) for key, value in params.items()]
+        every = {**tags, **git_tags()}
         with uninterrupted():
             created = client.create_run(
-                self.experiment_id(client), run_name=name, tags={**tags, **owner_tags()}
+                self.experiment_id(client), run_name=name, tags={**every, **owner_tags()}
             )
             run_id = created.info.run_id
             for first in range(0, len(items), 100):

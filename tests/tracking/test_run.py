@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ecgexp.errors import DataError, TrackingError
+from ecgexp.tracking import provenance
 from ecgexp.tracking.store import Store
 
 
@@ -27,6 +28,40 @@ def test_a_good_run_is_finished_and_keeps_everything(store: Store, tmp_path: Pat
     assert run.stage_done("fit")
     assert run.metrics == {"val/f1_macro": 0.5}
     assert run.fetch_artefact("notes", tmp_path / "back").joinpath("note.txt").read_text() == "text"
+
+
+def test_every_run_says_its_commit(store: Store) -> None:
+    checkout = Path(__file__).parents[2]
+    if not (checkout / ".git").exists():
+        pytest.skip(f"{checkout} is no git checkout")
+    head = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    run = store.start(name="sweep", params={}, tags={"ecgexp.kind": "sweep"})
+    assert run.tags["ecgexp.git_sha"] == head.stdout.strip()
+    assert run.tags["ecgexp.git_dirty"] in ("true", "false")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"), [(False, "is no git checkout"), (True, "not a git repository")]
+)
+def test_without_a_commit_the_log_says_why(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    spoil: bool,
+    message: str,
+) -> None:
+    caplog.set_level("INFO")
+    if spoil:
+        (tmp_path / ".git").mkdir()
+    monkeypatch.setattr(provenance, "resource_folder", lambda name: tmp_path / name)
+    assert provenance.git_tags() == {}
+    assert "no commit is recorded" in caplog.text
+    assert message in caplog.text
 
 
 def test_a_failing_stage_fails_the_run_with_its_message(store: Store) -> None:
