@@ -11,8 +11,9 @@ TEXT = """List the FINISHED runs that meet a condition; the Pareto front is mark
   ecgexp select "f1 > 0.9 and latency < 5 ms" device=corstone300_m55 sort=instructions
   ecgexp select "deployable = true" columns=[f1,int8_drop,flash] pareto=[f1,flash] format=csv
 
-Short names: f1, accuracy, val_f1, int8, int8_drop, instructions, cycles, latency (us, ms, s),
-flash, ram (KiB, MiB), golden, deployable, sweep; any metric, tag or parameter by its full name."""
+Short names: f1, accuracy, val_f1, int8, int8_drop, model_accuracy, model_f1, bytes, instructions,
+cycles, latency (us, ms, s), flash, ram (KiB, MiB), golden, deployable, sweep; any metric, tag or
+parameter by its full name."""
 
 
 def main(argv: list[str]) -> int:

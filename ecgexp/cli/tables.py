@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ecgexp.types import DeployReport
 
 DEVICE_COLUMNS = ("instructions", "cycles_est", "flash_bytes", "ram_bytes", "golden_equal")
+_RUN_ID_LETTERS = 32
 
 
 def show_json(value: Any) -> None:
@@ -42,7 +43,7 @@ def number(value: float | None, name: str = "") -> str:
     """Format a figure the way its name asks for: bytes in KiB, counts whole, shares short."""
     if value is None:
         return "–"
-    if name.endswith("_bytes"):
+    if name.endswith("bytes"):
         return f"{value / 1024:.1f} KiB"
     if not math.isfinite(value):
         return str(value)
@@ -79,6 +80,7 @@ def _figures(outcome: Outcome, target: str) -> list[tuple[str, str]]:
         ("test F1 (macro)", number(metrics.get(names.TEST_F1))),
         ("test accuracy", number(metrics.get(names.TEST_ACCURACY))),
         ("int8 accuracy", number(metrics.get(names.INT8_ACCURACY))),
+        ("model bytes", number(metrics.get(names.MODEL_BYTES), names.MODEL_BYTES)),
     ]
     for column in DEVICE_COLUMNS:
         value = metrics.get(names.deploy_metric(target, column))
@@ -98,7 +100,7 @@ def _one(outcome: Outcome, target: str) -> Table:
 
 def _many(outcomes: Sequence[Outcome], target: str) -> Table:
     table = Table(title=f"{len(outcomes)} runs on {target}", title_justify="left")
-    table.add_column("run", overflow="fold")
+    table.add_column("run", overflow="fold", min_width=_RUN_ID_LETTERS)
     table.add_column("status")
     for name, _ in _figures(outcomes[0], target):
         table.add_column(name, justify="right")
@@ -227,6 +229,8 @@ def show_summary(summary: dict[str, Any], config: dict[str, Any]) -> None:
     if summary["features"]:
         listed = ", ".join(summary["features"])
         console.print(f"samples of {summary['leads'][-1]}: {listed}", markup=False)
+    if summary["several"]:
+        console.print("a window can be of several classes, or of none")
     if summary["caveat"]:
         console.print(f"caveat: {summary['caveat']}", markup=False)
     console.print(f"example windows: {summary['picture']}", markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from ecgexp.config.build import build
 from ecgexp.pipeline.export import FLOAT_ONNX
 from ecgexp.pipeline.predictions import answers, save_predictions
 from ecgexp.pipeline.room import Room
+from ecgexp.tracking import names
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +48,7 @@ def quantize_network(room: Room, name: str) -> None:
             _log_sensitivity(room, quantizer, calibration)
     if quantizer.scheme != "none":
         _check(room, onnx, quantizer.max_drop)
+    _log_size(room, onnx)
     bundle = write_bundle(
         folder / BUNDLE,
         name=name,
@@ -59,6 +61,21 @@ def quantize_network(room: Room, name: str) -> None:
         golden_windows=room.data.golden_windows(room.config["deploy"]["n_golden"]),
     )
     room.run.log_artefact(bundle.folder, BUNDLE)
+
+
+def _log_size(room: Room, onnx: Path) -> None:
+    """Log what the parameters take in flash, counted alike for every quantization."""
+    from ecgexp.deploy.stored import stored_bytes
+
+    stored = stored_bytes(onnx)
+    room.run.log_metrics(
+        {
+            names.MODEL_BYTES: stored.total,
+            "model/weight_bytes": stored.weights,
+            "model/bias_bytes": stored.biases,
+            "model/scale_bytes": stored.scales,
+        }
+    )
 
 
 def _log_sensitivity(room: Room, quantizer: StaticInt8, calibration: NDArray[np.float32]) -> None:

@@ -167,7 +167,7 @@ def _options(runs: Sequence[Found]) -> tuple[Side, ...]:
 
 
 def _figures(runs: Sequence[Found], device: str) -> tuple[Side, ...]:
-    shown = ("test/", "quantization/", f"deploy/{device}/")
+    shown = ("test/", "quantization/", "prune/", "model/", f"deploy/{device}/")
     names = {key for run in runs for key in run.metrics}
     keys = [key for start in shown for key in sorted(names) if key.startswith(start)]
     return tuple(
@@ -222,6 +222,12 @@ def _matrices(run: Run, position: int, folder: Path, missing: list[str]) -> list
                 )
             continue
         with np.load(path, allow_pickle=False) as arrays:
+            if "threshold" in arrays:
+                missing.append(
+                    f"run {run.run_id} names several classes of a window at once: nothing is "
+                    "taken for another class, there is no confusion matrix"
+                )
+                break
             labels = tuple(map(str, arrays["labels"]))
             y, predicted = arrays["y"], arrays["logits"].argmax(axis=1)
         n = len(labels)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ecgexp.tracking import names
 from ecgexp.tracking.found import Found
 
-_COSTS = ("loss", "_drop", "error", "_difference", "brier", "ece", "nll")
+_COSTS = ("loss", "_drop", "error", "_difference", "brier", "ece", "nll", "bytes")
 _SHARES_OF_GOLDEN = ("golden_equal", "golden_as_written")
 
 
@@ -19,6 +19,9 @@ def short_names(target: str) -> dict[str, str]:
         "val_f1": "val/f1_macro",
         "int8": names.INT8_ACCURACY,
         "int8_drop": names.INT8_DROP,
+        "model_accuracy": names.MODEL_ACCURACY,
+        "model_f1": names.MODEL_F1,
+        "bytes": names.MODEL_BYTES,
         "instructions": names.deploy_metric(target, "instructions"),
         "cycles": names.deploy_metric(target, "cycles_est"),
         "latency": names.deploy_metric(target, "latency_est_ms"),

@@ -18,8 +18,20 @@ if TYPE_CHECKING:
 
 PAGE, PICTURE = "sweep.html", "front.png"
 QUALITY, COST = "f1", "cycles"
-FIGURES = ("f1", "int8", "int8_drop", "instructions", "cycles", "flash", "ram")
+FIGURES = (
+    *("f1", "model_accuracy", "int8", "int8_drop", "bytes", "instructions", "cycles", "flash"),
+    "ram",
+)
 OBJECTIVES = ("f1", "instructions", "flash")
+# What the picture shows: the first of the qualities that runs have, over every cost they have.
+QUALITIES = {
+    "model_accuracy": "accuracy of the deployed network, test split",
+    "f1": "macro F1 of the float network, test split",
+}
+COSTS = {
+    "bytes": "bytes of all parameters as stored on the device",
+    "instructions": "instructions per inference on {target}",
+}
 
 
 def log_overview(parent: Run, run_ids: Collection[str], config: dict[str, Any]) -> list[Path]:
@@ -48,7 +60,7 @@ def log_overview(parent: Run, run_ids: Collection[str], config: dict[str, Any]) 
 def write_overview(
     folder: Path, runs: Sequence[Found], target: str, *, title: str, links: dict[str, str]
 ) -> list[Path]:
-    """Write `sweep.html`, and `front.png` where two runs have both figures; return the paths."""
+    """Write `sweep.html`, and `front.png` where two runs have what it shows; return the paths."""
     from ecgexp.report.page import Axis, Entry, write_runs_page
 
     chosen = varied_options(runs)
@@ -85,7 +97,11 @@ def write_overview(
         entries=entries,
         shown=(full_name(COST, target), full_name(QUALITY, target)),
     )
-    return [page, *_picture(folder / PICTURE, runs, target)]
+    titles = [
+        ", ".join(_shown(values[position]) for values in chosen.values()) or run.name
+        for position, run in enumerate(runs)
+    ]
+    return [page, *_picture(folder / PICTURE, runs, target, titles)]
 
 
 def varied_options(runs: Sequence[Found]) -> dict[str, list[float | str | None]]:
@@ -116,22 +132,40 @@ def _numbers(values: Sequence[str | None]) -> list[float | str | None]:
         return list(values)
 
 
+def _shown(value: float | str | None) -> str:
+    return f"{value:g}" if isinstance(value, float) else value or "default"
+
+
 def _descending(value: float | str | None) -> float:
     return -value if isinstance(value, float) and value == value else float("inf")
 
 
-def _picture(path: Path, runs: Sequence[Found], target: str) -> list[Path]:
-    from ecgexp.report.search import Tried, front
+def _picture(path: Path, runs: Sequence[Found], target: str, names: Sequence[str]) -> list[Path]:
+    """Draw quality over the costs that two runs or more have beside it."""
+    from ecgexp.report.tradeoff import Point, tradeoff
 
-    pair = [full_name(name, target) for name in (QUALITY, COST)]
-    weighed = [costs(run, pair) for run in runs]
-    marks = pareto_front(weighed)
-    tried = [
-        Tried(number=number, values=tuple(runs[number].metrics[name] for name in pair), params={})
-        for number, values in enumerate(weighed)
-        if values is not None
-    ]
-    if len(tried) < 2:
-        return []
-    best = [number for number, mark in enumerate(marks) if mark]
-    return [front([QUALITY, COST], tried, best, path)]
+    for quality, called in QUALITIES.items():
+        up = full_name(quality, target)
+        drawn: dict[str, str] = {}
+        weighed: dict[str, list[tuple[float, bool] | None]] = {}
+        for short, title in COSTS.items():
+            full = full_name(short, target)
+            pairs = [costs(run, [up, full]) for run in runs]
+            if sum(pair is not None for pair in pairs) > 1:
+                drawn[full] = title.format(target=target)
+                weighed[full] = [
+                    None if pair is None else (pair[1], best)
+                    for pair, best in zip(pairs, pareto_front(pairs), strict=True)
+                ]
+        if drawn:
+            points = [
+                Point(
+                    name=name,
+                    quality=run.metrics[up],
+                    costs={full: found for full in drawn if (found := weighed[full][position])},
+                )
+                for position, (run, name) in enumerate(zip(runs, names, strict=True))
+                if up in run.metrics
+            ]
+            return [tradeoff(points, called, drawn, path)]
+    return []

@@ -34,6 +34,10 @@ TEST_F1 = "test/f1_macro"
 TEST_ACCURACY = "test/accuracy"
 INT8_ACCURACY = "quantization/int8_accuracy"
 INT8_DROP = "quantization/accuracy_drop"
+# Of the network that is deployed, whatever quantization made of it: the same names for all.
+MODEL_BYTES = "model/bytes"
+MODEL_ACCURACY = "model/accuracy"
+MODEL_F1 = "model/f1_macro"
 
 
 def deployable_tag(target: str) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ecgexp.config.compose import compose
 from ecgexp.pipeline import open_store
-from ecgexp.selection.overview import log_overview, varied_options
+from ecgexp.selection.overview import log_overview, varied_options, write_overview
 from ecgexp.tracking.found import Found
 from ecgexp.tracking.names import KIND_TAG, OVERRIDES_TAG
 
@@ -42,7 +44,7 @@ def test_log_overview(home: Path, tmp_path: Path, n_runs: int, expected: set[str
         run = store.start(name=f"r{number}", params={}, tags={OVERRIDES_TAG: f"seed={number}"})
         with run.active():
             run.log_metrics(
-                {"test/f1_macro": 0.8 + number / 100, f"{M55}/cycles_est": 1e5 + number}
+                {"test/f1_macro": 0.8 + number / 100, f"{M55}/instructions": 1e5 + number}
             )
         ids.append(run.run_id)
     files = log_overview(parent, [*ids, "0" * 32], config)
@@ -54,3 +56,34 @@ def test_log_overview(home: Path, tmp_path: Path, n_runs: int, expected: set[str
         assert "my-sweep" in page
         assert f"http://127.0.0.1:5000/#/experiments/{parent.experiment_id}/runs/{ids[0]}" in page
         assert "seed" in page
+
+
+def test_the_picture_shows_the_deployed_networks_by_what_was_varied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Float and int8 stand on one scale; a run that was not deployed is in one panel only."""
+    drawn: list[Any] = []
+    monkeypatch.setattr("ecgexp.report.tradeoff.tradeoff", lambda *a: drawn.append(a) or a[-1])
+    figures = {
+        "none": {"model/accuracy": 0.95, "model/bytes": 320e3, f"{M55}/instructions": 2e6},
+        "ptq_int8": {"model/accuracy": 0.94, "model/bytes": 80e3, f"{M55}/instructions": 4e5},
+        "qat_int8": {"model/accuracy": 0.93, "model/bytes": 80e3, f"{M55}/instructions": 5e5},
+        "alq": {"model/accuracy": 0.94, "model/bytes": 24e3},
+        "mixed": {},
+    }
+    runs = [
+        replace(found(f"quantization={name} seed=1"), name=name, metrics=metrics)
+        for name, metrics in figures.items()
+    ]
+    page, picture = write_overview(tmp_path, runs, "corstone300_m55", title="t", links={})
+    assert picture == tmp_path / "front.png"
+    points, quality, panels, _ = drawn[0]
+    assert quality == "accuracy of the deployed network, test split"
+    assert list(panels) == ["model/bytes", f"{M55}/instructions"]
+    assert {point.name: (point.quality, point.costs) for point in points} == {
+        "none": (0.95, {"model/bytes": (320e3, True), f"{M55}/instructions": (2e6, True)}),
+        "ptq_int8": (0.94, {"model/bytes": (80e3, False), f"{M55}/instructions": (4e5, True)}),
+        "qat_int8": (0.93, {"model/bytes": (80e3, False), f"{M55}/instructions": (5e5, False)}),
+        "alq": (0.94, {"model/bytes": (24e3, True)}),
+    }
+    assert "312.5 KiB" in page.read_text()

@@ -15,7 +15,7 @@ function svg(name, attributes, parent, text) {
 function shown(value, axis) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "string") return value;
-  if (axis.name.endsWith("_bytes")) return (value / 1024).toFixed(1) + " KiB";
+  if (axis.name.endsWith("bytes")) return (value / 1024).toFixed(1) + " KiB";
   if (Math.abs(value) >= 10) return Math.round(value).toLocaleString("en");
   return String(+value.toPrecision(4));
 }

@@ -110,7 +110,7 @@ def readable(value: float | str | None, name: str = "") -> str:
         return "–"
     if isinstance(value, str):
         return value
-    if name.endswith("_bytes"):
+    if name.endswith("bytes"):
         return f"{value / 1024:.1f} KiB"
     if abs(value) >= 10 and value == int(value):
         return f"{value:,.0f}"
