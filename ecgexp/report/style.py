@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, MultipleLocator
 from numpy.typing import NDArray
@@ -72,18 +73,21 @@ def draw_window(axes: Axes, spec: SignalSpec, x: NDArray[np.floating]) -> None:
         axes.plot(time_s, lead + offset, color=TRACE, linewidth=0.9)
         if len(x) > 1:
             axes.annotate(spec.leads[position], (0, offset), fontsize=6, color=BLUE)
-    _rule_paper(axes, *grid_s(spec))
-    axes.set_xlim(0, x.shape[-1] / spec.fs_hz)
+    _rule_paper(axes, *grid_s(spec), x.shape[-1] / spec.fs_hz)
     axes.margins(y=0.12)
 
 
-def _rule_paper(axes: Axes, heavy_s: float, fine_s: float) -> None:
+def _rule_paper(axes: Axes, heavy_s: float, fine_s: float, duration_s: float) -> None:
     axes.xaxis.set_major_locator(MultipleLocator(heavy_s))
-    axes.xaxis.set_minor_locator(MultipleLocator(fine_s))
     axes.yaxis.set_major_locator(MaxNLocator(4))
     axes.grid(which="major", color=PAPER_MAJOR, linewidth=0.7)
-    axes.grid(which="minor", color=PAPER_MINOR, linewidth=0.5)
-    axes.tick_params(labelsize=7, length=0, which="both")
+    # One artist: as minor ticks, each an artist, fine lines took most of a run's drawing time.
+    fine = [((at, 0.0), (at, 1.0)) for at in np.arange(0, duration_s + fine_s / 2, fine_s)]
+    lines = LineCollection(fine, colors=PAPER_MINOR, linewidths=0.5, zorder=0.4)
+    lines.set_transform(axes.get_xaxis_transform())
+    axes.add_collection(lines, autolim=False)
+    axes.set_xlim(0, duration_s)
+    axes.tick_params(labelsize=7, length=0)
     axes.set_axisbelow(True)
     for side in axes.spines.values():
         side.set_color(PAPER_MAJOR)
