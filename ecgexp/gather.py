@@ -35,7 +35,7 @@ class Gathered:
         figures: Bare metric names to values with their 95 % interval.
         n_windows: Test windows that were counted.
         n_patients: Their patients.
-        folder: Where `gathered.json` and the confusion matrix lie.
+        folder: Where `gathered.json` lies, and the confusion matrix of windows with one class.
     """
 
     how: str
@@ -93,9 +93,9 @@ def gather(job: Job, condition: str) -> Gathered:
     )
     plain = {**asdict(gathered), "folder": str(folder), "condition": condition}
     (folder / "gathered.json").write_text(json.dumps(plain, indent=2), "utf-8")
-    pictures.confusion_matrix(
-        labels, everything.y, everything.logits.argmax(1), folder / "confusion_matrix.png"
-    )
+    if everything.threshold is None:
+        said = everything.logits.argmax(1)
+        pictures.confusion_matrix(labels, everything.y, said, folder / "confusion_matrix.png")
     return gathered
 
 
@@ -120,6 +120,12 @@ def _same_labels(runs: Sequence[Found], parts: Mapping[str, Predictions]) -> tup
             raise ConfigError(
                 f"run {runs[0].run_id} tells {', '.join(first)} apart, run {run.run_id} "
                 f"{', '.join(parts[run.run_id].labels)}: gather runs of one task"
+            )
+        if parts[run.run_id].threshold != parts[runs[0].run_id].threshold:
+            raise ConfigError(
+                f"runs {runs[0].run_id} and {run.run_id} name classes by different thresholds, "
+                f"{parts[runs[0].run_id].threshold} and {parts[run.run_id].threshold}: gather "
+                "runs of one objective.threshold"
             )
     return first
 
@@ -164,9 +170,15 @@ def _what(sets: Sequence[Sequence[Found]]) -> str:
 def _measured(
     labels: Sequence[str], predictions: Predictions, f1_labels: Sequence[str] | None
 ) -> dict[str, float]:
-    from ecgexp.training.metrics import classification_metrics
+    from ecgexp.training.metrics import measured
 
-    return classification_metrics(labels, predictions.y, predictions.logits, f1_labels=f1_labels)
+    return measured(
+        labels,
+        predictions.y,
+        predictions.logits,
+        threshold=predictions.threshold,
+        f1_labels=f1_labels,
+    )
 
 
 def _shown(figures: Mapping[str, float]) -> dict[str, float]:

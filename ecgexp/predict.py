@@ -19,6 +19,7 @@ from ecgexp.config.compose import Job
 from ecgexp.config.validate import validate
 from ecgexp.errors import ConfigError, DataError
 from ecgexp.pipeline import home_folder, open_store
+from ecgexp.training.metrics import answers_of, probabilities
 
 if TYPE_CHECKING:
     import onnxruntime as ort
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from ecgexp.types import SignalSpec
 
 NETWORKS = ("deployed", "float")
+JOINT, NONE = "+", "none"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,8 +38,10 @@ class Answer:
 
     Attributes:
         name: The recording.
-        label: Its class, empty where there is a problem.
-        probabilities: Of the classes, softmax of the mean logits over windows.
+        label: Its class, empty where there is a problem. Of a network that names several classes,
+            all of them with + between, or `none`.
+        probabilities: Of the classes, softmax of the mean logits over windows; or of each class by
+            itself, the sigmoid.
         n_windows: Windows that were looked at.
         remark: What was done to fit the recording, or why it has no label.
     """
@@ -58,17 +62,22 @@ class Prediction:
         answers: One per recording.
         ms_per_recording: Wall time from file to label, mean.
         folder: Where `answers.txt` and `predictions.csv` lie.
+        several: Whether a recording can have several classes.
     """
 
     labels: tuple[str, ...]
     answers: list[Answer]
     ms_per_recording: float
     folder: Path
+    several: bool
 
     @property
     def counts(self) -> dict[str, int]:
-        """Recordings by label; the empty label counts problems."""
-        return dict(Counter(answer.label for answer in self.answers))
+        """Recordings by class; the empty one counts problems."""
+        said = [answer.label for answer in self.answers]
+        if self.several:
+            said = [label for labels in said for label in labels.split(JOINT)]
+        return dict(Counter(said))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +132,7 @@ def predict(job: Job) -> Prediction:
         ),
         fs_hz=config["fs_hz"],
         mv_per_unit=config["mv_per_unit"],
+        threshold=trained["objective"]["threshold"] if bundle.spec.several else None,
     )
     names = [path.relative_to(source).with_suffix("").as_posix() for path in paths]
     started = time.perf_counter()
@@ -137,6 +147,7 @@ def predict(job: Job) -> Prediction:
         answers=answers,
         ms_per_recording=1000 * spent_s / len(paths),
         folder=folder,
+        several=bundle.spec.several,
     )
     _write(prediction)
     if not any(answer.label for answer in answers):
@@ -179,6 +190,7 @@ class _Labeller:
         session: ort.InferenceSession,
         fs_hz: float | None,
         mv_per_unit: float,
+        threshold: float | None,
     ) -> None:
         self._spec = spec
         self._chain = chain
@@ -186,6 +198,7 @@ class _Labeller:
         self._session = session
         self._fs_hz = fs_hz
         self._mv_per_unit = mv_per_unit
+        self._threshold = threshold
 
     def label(self, path: Path, name: str) -> Answer:
         """Return the class of a recording, or why it has none."""
@@ -201,15 +214,22 @@ class _Labeller:
             self._session.run(None, {entry: np.ascontiguousarray(window[None])})[0][0]
             for window in windows
         ]
-        mean = np.mean(logits, axis=0, dtype=np.float64)
-        odds = np.exp(mean - mean.max())
+        mean = np.asarray(logits, dtype=np.float64).mean(axis=0, keepdims=True)
+        (probability,) = probabilities(mean, several=self._spec.several)
         return Answer(
             name=name,
-            label=self._spec.labels[int(mean.argmax())],
-            probabilities=tuple((odds / odds.sum()).tolist()),
+            label=self._said(mean),
+            probabilities=tuple(probability.tolist()),
             n_windows=len(windows),
             remark="; ".join(remarks),
         )
+
+    def _said(self, logits: NDArray[np.float64]) -> str:
+        (said,) = answers_of(logits, self._threshold)
+        if self._threshold is None:
+            return self._spec.labels[int(said)]
+        named = [label for label, flag in zip(self._spec.labels, said, strict=True) if flag]
+        return JOINT.join(named) or NONE
 
     def _windows(self, recording: Recording) -> tuple[NDArray[np.float32], list[str]]:
         from ecgexp.dataset.unlabelled import choose_leads

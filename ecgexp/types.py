@@ -22,6 +22,8 @@ class SignalSpec:
             plain signal.
         features: Names of values that are no signal: they stand one per sample at the beginning
             of the last lead.
+        several: Whether a window can be of several classes at once, or of none: each output is
+            then a question of its own, its sigmoid the answer; otherwise the largest one is.
     """
 
     fs_hz: float
@@ -30,6 +32,7 @@ class SignalSpec:
     labels: tuple[str, ...]
     n_rows: int | None = None
     features: tuple[str, ...] = ()
+    several: bool = False
 
     @property
     def n_leads(self) -> int:
@@ -62,6 +65,7 @@ class SignalSpec:
             labels=tuple(fields["labels"]),
             n_rows=None if fields.get("n_rows") is None else int(fields["n_rows"]),
             features=tuple(fields.get("features", ())),
+            several=bool(fields.get("several", False)),
         )
 
 

@@ -20,7 +20,7 @@ def mixup(
 
     Args:
         x: Windows (window, lead, sample).
-        y: Classes (window,).
+        y: Classes (window,), or a 0 or 1 for each (window, class).
         rng: Where randomness comes from.
         alpha: Both parameters of the beta distribution of the shares, positive; small ones leave
             most windows nearly alone.
@@ -31,7 +31,7 @@ def mixup(
     """
     share = rng.beta(alpha, alpha, len(x)).astype(np.float32)
     other = rng.permutation(len(x))
-    of_class = np.eye(n_classes, dtype=np.float32)
+    rows = np.eye(n_classes, dtype=np.float32)[y] if y.ndim == 1 else y.astype(np.float32)
     wide = share.reshape(-1, *(1,) * (x.ndim - 1))
-    labels = share[:, None] * of_class[y] + (1 - share[:, None]) * of_class[y[other]]
+    labels = share[:, None] * rows + (1 - share[:, None]) * rows[other]
     return wide * x + (1 - wide) * x[other], labels

@@ -124,7 +124,7 @@ class MixingAugmentation(Augmentation):
 
         Args:
             x: Windows (window, ...).
-            y: Classes (window,).
+            y: Classes (window,), or a 0 or 1 for each (window, class).
             n_classes: Number of classes.
             index: Which training windows they are, as in `apply`.
 

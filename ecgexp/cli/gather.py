@@ -59,7 +59,7 @@ def _show(gathered: Gathered) -> None:
     console.print(table)
     console.print(
         f"{gathered.how}\n{gathered.n_windows:,} windows of {gathered.n_patients:,} patients; "
-        f"table and confusion matrix in {gathered.folder}",
+        f"table and pictures in {gathered.folder}",
         soft_wrap=True,
         markup=False,
     )

@@ -56,6 +56,8 @@ def _show(prediction: Prediction) -> None:
     for label in prediction.labels:
         table.add_row(label, f"{prediction.counts.get(label, 0):,}")
     console.print(table)
+    if prediction.several:
+        table.add_row("none of them", f"{prediction.counts.get('none', 0):,}")
     problems = [answer for answer in prediction.answers if not answer.label]
     if problems:
         console.print(f"{len(problems)} without a label:", markup=False)

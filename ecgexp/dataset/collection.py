@@ -1,4 +1,4 @@
-"""Data sets whose recordings have one class each: from a folder to planned windows."""
+"""Data sets whose recordings have a label as a whole: from a folder to planned windows."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class CollectionSource:
         encoded = self._task.encode(
             [recording.entry.name for recording in every], [item.labels for item in every]
         )
-        kept = np.flatnonzero(encoded != LEFT_OUT)
+        kept = np.flatnonzero(encoded != LEFT_OUT if encoded.ndim == 1 else encoded.any(axis=1))
         recordings, y = [every[index] for index in kept], encoded[kept]
         if not recordings:
             raise DataError(
@@ -223,7 +223,7 @@ def _tell(recordings: Sequence[Recording], copies: Sequence[str]) -> None:
 
 
 class CollectionDataModule(EcgDataModule):
-    """Every data set of recordings with one class each, described by its config option."""
+    """Every data set of recordings with a label each, described by its config option."""
 
     def __init__(  # noqa: PLR0913 - one argument per key of the config option
         self,

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from ecgexp.augmentation.steps import Augmentation, Effect
 from ecgexp.dataset import progress as show
+from ecgexp.dataset.labels import class_rows
 from ecgexp.dataset.sampling import Sampling, drawn_lead
 from ecgexp.dataset.source import CachedWindows, Source, fingerprint, prepare
 from ecgexp.dataset.splits import stratified_draw
@@ -106,10 +107,12 @@ class EcgDataModule(pl.LightningDataModule):
 
         Raises:
             DataError: A recording, annotation or split cannot be used, or the disk is full.
+            ConfigError: These windows do not allow the sampling.
         """
         if self._cached is None:
             track = show.bar if progress else show.silent
             cached = prepare(self._source, self._chain, self._cache_dir, track=track)
+            self._sampling.check(cached.spec)
             self._train_x = cached.sets["train"].x
             lead = self._sampling.lead_of(cached.spec)
             self._cached = cached if lead is None else cached.with_lead(lead)
@@ -133,6 +136,11 @@ class EcgDataModule(pl.LightningDataModule):
         return self._windows().spec
 
     @property
+    def training_shape(self) -> tuple[int, ...]:
+        """Shape of a window as training sees it: `spec.window_shape`, or shorter."""
+        return (*self.spec.window_shape[:-1], self._sampling.n_samples(self.spec))
+
+    @property
     def fingerprint(self) -> str:
         """Identity of what makes the windows: source content and preprocessing."""
         return fingerprint(self._source, self._chain)
@@ -145,7 +153,7 @@ class EcgDataModule(pl.LightningDataModule):
     @property
     def class_counts(self) -> tuple[int, ...]:
         """Windows of each class in the training split."""
-        counts = np.bincount(self.split("train").y, minlength=self.spec.n_classes)
+        counts = class_rows(self.split("train").y, self.spec.n_classes).sum(axis=0)
         return tuple(int(count) for count in counts)
 
     def split(self, name: Split) -> WindowSet:
@@ -250,7 +258,7 @@ class EcgDataModule(pl.LightningDataModule):
         rng = np.random.default_rng((self._seed, batch, 1))  # not the augmentation's own draws
         if x.shape[1] > self.spec.n_leads:
             x = drawn_lead(x, rng)
-        x = self._sampling.crop(x, self.spec.fs_hz, rng)
+        x = self._sampling.crop(x, self.spec, rng)
         if self._augmentation is None:
             return x, y
         x = self._augmentation.apply(x, self.spec.fs_hz, index=index)
@@ -275,7 +283,10 @@ class GatheredWindows(Dataset[Batch]):
         return len(self._y)
 
     def __getitem__(self, index: NDArray[np.int64]) -> Batch:
-        """Return (batch, lead, sample) float32 and classes (batch,) int64, or shares of them."""
+        """Return (batch, lead, sample) float32 and classes (batch,) int64.
+
+        Of mixed windows, or of windows with several classes, it is (batch, class).
+        """
         x, y = self._x[index], self._y[index]
         if self._change is not None:
             x, y = self._change(x, y, index)

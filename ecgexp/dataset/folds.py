@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgexp.dataset.labels import class_rows
 from ecgexp.dataset.windows import Split
 from ecgexp.errors import ConfigError, DataError
 
@@ -21,7 +22,7 @@ class Labelled:
     """What a protocol may look at: no signal, no figure.
 
     Attributes:
-        y: Class of each recording (recording,).
+        y: Class of each recording (recording,), or a 0 or 1 for each (recording, class).
         n_classes: Number of classes.
         patients: Patient of each recording; copies of a recording have one patient.
         copies: The same for all copies of one recording, different otherwise.
@@ -105,7 +106,7 @@ class GroupedFolds:
         units = recordings.patients if by_patient else recordings.copies
         pool, group = np.unique(np.array(units), return_inverse=True)
         counts = np.zeros((len(pool), recordings.n_classes), dtype=np.int64)
-        np.add.at(counts, (group, recordings.y), 1)
+        np.add.at(counts, group, class_rows(recordings.y, recordings.n_classes))
         of_group = split_by_fold(counts, n_folds, fold, val_fraction=self.val_fraction, seed=seed)
         together = len(set(recordings.patients)) == len(set(recordings.copies))
         return Assignment(

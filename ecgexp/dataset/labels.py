@@ -77,3 +77,13 @@ class LabelMap:
                     f"{symbol!r}; add it to a class of {self.key}.classes or to {self.key}.ignored"
                 )
         return np.array([number[symbol] for symbol in symbols], dtype=np.int64)
+
+
+def class_rows(y: NDArray[np.int64], n_classes: int) -> NDArray[np.int64]:
+    """Return a 0 or 1 for each window and class (window, class).
+
+    Args:
+        y: Classes (window,), or already such rows, of windows with several classes at once.
+        n_classes: Number of classes.
+    """
+    return np.eye(n_classes, dtype=np.int64)[y] if y.ndim == 1 else y

@@ -1,4 +1,4 @@
-"""From what a data set says of a recording to its one class."""
+"""From what a data set says of a recording to its class, or its classes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,10 @@ class RecordTask(Protocol):
         ...
 
     def encode(self, records: Sequence[str], found: Sequence[Sequence[str]]) -> NDArray[np.int64]:
-        """Return the class of each record, `LEFT_OUT` where it has none or several."""
+        """Return the class of each record, `LEFT_OUT` where it has none or several.
+
+        Or, where a record can have several, a 0 or 1 for each class (record, class).
+        """
         ...
 
 
@@ -81,6 +84,40 @@ class LabelTask:
             ignored=_as_text(self.ignored),
             labels=self.labels,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelSetTask(LabelTask):
+    """Classes made of the data set's own labels, as many of them at once as a recording shows.
+
+    Attributes:
+        classes: Class name to labels of the data set.
+        ignored: Labels that say nothing about the classes.
+        labels: The classes to keep, in order; a recording of none of them is left out.
+    """
+
+    def describe(self) -> dict[str, Any]:
+        """Return every parameter as plain containers."""
+        return {**super().describe(), "kind": "label_set"}
+
+    def encode(self, records: Sequence[str], found: Sequence[Sequence[str]]) -> NDArray[np.int64]:
+        """Return a 0 or 1 for each record and class (record, class).
+
+        Raises:
+            DataError: The map does not know a label.
+        """
+        label_map = self._map()
+        rows = np.zeros((len(records), len(self.labels)), dtype=np.int64)
+        for row, record, labels in zip(rows, records, found, strict=True):
+            encoded = label_map.encode(labels, None, record=record)
+            row[encoded[encoded != LEFT_OUT]] = 1
+        n_none = int((rows.sum(axis=1) == 0).sum())
+        if n_none:
+            log.info(
+                "%d of %d recordings left out: they show none of the classes %s",
+                *(n_none, len(records), ", ".join(self.labels)),
+            )
+        return rows
 
 
 @dataclass(frozen=True, kw_only=True)

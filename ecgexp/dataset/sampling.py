@@ -51,6 +51,41 @@ class Sampling:
         if self.crop_s is not None and self.crop_s <= 0:
             raise ConfigError(f"dataset.sampling.crop_s={self.crop_s:g} must be positive or null")
 
+    def check(self, spec: SignalSpec) -> None:
+        """Refuse, before anything is trained, what these windows do not allow.
+
+        Raises:
+            ConfigError: Excerpts are longer than a window, or windows are no plain signals, or
+                have no one class to draw.
+        """
+        self.n_samples(spec)
+        if self.crop_s is not None and (spec.n_rows is not None or spec.features):
+            raise ConfigError(
+                f"dataset.sampling.crop_s={self.crop_s:g}: windows are images or hold features; "
+                "use null"
+            )
+        if self.kind == "class" and spec.several:
+            raise ConfigError(
+                "dataset.sampling.kind=class: a window can have several of the classes "
+                f"{', '.join(spec.labels)}; use every or patient"
+            )
+
+    def n_samples(self, spec: SignalSpec) -> int:
+        """Return the samples per lead of a training window.
+
+        Raises:
+            ConfigError: The excerpt is longer than a window.
+        """
+        if self.crop_s is None:
+            return spec.n_samples
+        length = round(self.crop_s * spec.fs_hz)
+        if not 0 < length <= spec.n_samples:
+            raise ConfigError(
+                f"dataset.sampling.crop_s={self.crop_s:g}: {length} samples out of windows of "
+                f"{spec.n_samples}; use null or at most {spec.n_samples / spec.fs_hz:g}"
+            )
+        return length
+
     def lead_of(self, spec: SignalSpec) -> int | None:
         """Return the lead that windows are reduced to outside of training; None keeps all."""
         return None
@@ -74,22 +109,13 @@ class Sampling:
         return rng.permutation(by_group[begin[:, None] + draw % counts[:, None]].ravel())
 
     def crop(
-        self, x: NDArray[np.float32], fs_hz: float, rng: np.random.Generator
+        self, x: NDArray[np.float32], spec: SignalSpec, rng: np.random.Generator
     ) -> NDArray[np.float32]:
-        """Cut an excerpt out of each window (window, lead, sample) at a place of its own.
-
-        Raises:
-            ConfigError: The excerpt would be longer than the window.
-        """
+        """Cut an excerpt out of each window (window, lead, sample) at a place of its own."""
         if self.crop_s is None:
             return x
-        n_samples, length = x.shape[-1], round(self.crop_s * fs_hz)
-        if not 0 < length <= n_samples:
-            raise ConfigError(
-                f"dataset.sampling.crop_s={self.crop_s:g}: {length} samples out of windows of "
-                f"{n_samples}; use null or at most {n_samples / fs_hz:g}"
-            )
-        first = rng.integers(0, n_samples - length + 1, len(x))
+        length = self.n_samples(spec)
+        first = rng.integers(0, spec.n_samples - length + 1, len(x))
         index = first[:, None] + np.arange(length)
         return np.take_along_axis(x, index[:, None], axis=-1)
 

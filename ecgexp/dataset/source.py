@@ -162,7 +162,8 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
     if not plan.leaks:
         check_patients(plan.records, plan.patients, plan.splits)
     check_training_classes(plan.labels, plan.class_counts("train"), may_lack=plan.untaught)
-    check_no_split_is_empty({split: sum(plan.class_counts(split)) for split in SPLITS})
+    in_split = np.bincount(plan.split_of_window(), minlength=len(SPLITS)).tolist()
+    check_no_split_is_empty(dict(zip(SPLITS, in_split, strict=True)))
     order = np.lexsort((plan.start, plan.record, plan.split_of_window()))
     record, start, y = plan.record[order], plan.start[order], plan.y[order]
     split = plan.split_of_window()[order]
@@ -191,6 +192,7 @@ def _build(source: Source, chain: Chain, folder: Path, track: Track) -> None:
             labels=plan.labels,
             n_rows=shape[2] if len(shape) == 4 else None,
             features=() if plan.cutter is None else plan.cutter.features,
+            several=plan.y.ndim == 2,
         ).to_dict(),
         "records": list(plan.records),
         "patients": list(plan.patients),

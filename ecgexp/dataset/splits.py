@@ -185,10 +185,10 @@ def check_training_classes(
 
 
 def stratified_draw(y: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.int64]:
-    """Draw windows with the classes as evenly as they allow.
+    """Draw windows with the classes, or sets of classes, as evenly as they allow.
 
     Args:
-        y: Class of each window (window,).
+        y: Class of each window (window,), or a 0 or 1 for each (window, class).
         n: Windows to draw.
         seed: Seed of the draw.
 
@@ -203,8 +203,9 @@ def stratified_draw(y: NDArray[np.int64], n: int, *, seed: int) -> NDArray[np.in
     rng = np.random.default_rng(seed)
     shuffled = rng.permutation(len(y))
     rank = np.empty(len(y), dtype=np.int64)
-    for label in np.unique(y):
-        of_class = shuffled[y[shuffled] == label]
+    _, kind = np.unique(y, axis=0, return_inverse=True)
+    for number in range(kind.max() + 1):
+        of_class = shuffled[kind[shuffled] == number]
         rank[of_class] = np.arange(len(of_class))
     # By rank inside the class: first one of each class, then a second of each, and so on.
     order = shuffled[np.argsort(rank[shuffled], kind="stable")]

@@ -34,7 +34,7 @@ def units_of(windows: WindowSet, judged_by: JudgedBy) -> NDArray[np.int64] | Non
     _, first, found = np.unique(windows.record, return_index=True, return_inverse=True)
     rank = np.empty(len(first), dtype=np.int64)
     rank[np.argsort(first)] = np.arange(len(first))
-    differ = windows.y != windows.y[first][found]
+    differ = (windows.y != windows.y[first][found]).reshape(len(windows), -1).any(axis=1)
     if differ.any():
         raise ConfigError(
             f"dataset.judged_by=record: windows of record {windows.record[differ.argmax()]} differ "

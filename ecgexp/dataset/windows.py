@@ -8,6 +8,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgexp.dataset.labels import class_rows
+
 Split = Literal["train", "val", "test"]
 Fill = Literal["edge", "repeat"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -60,7 +62,8 @@ class Plan:
         record: Index into `records` per window (window,).
         start: First sample of each window in its record, at `fs_hz` (window,). It may lie before
             the record and the end behind it: `fill` says what stands there.
-        y: Class of each window (window,).
+        y: Class of each window (window,), or a 0 or 1 for each class (window, class) where a window
+            can have several.
         fill: What stands outside of a record: its edge value, or the record over again.
         caveat: What a reader of the figures must know of the split; empty when patients,
             records and copies each lie on one side.
@@ -92,7 +95,7 @@ class Plan:
     def class_counts(self, split: Split) -> tuple[int, ...]:
         """Count the windows of each class in a split."""
         inside = self.split_of_window() == SPLITS.index(split)
-        counts = np.bincount(self.y[inside], minlength=len(self.labels))
+        counts = class_rows(self.y[inside], len(self.labels)).sum(axis=0)
         return tuple(int(count) for count in counts)
 
 
@@ -103,7 +106,7 @@ class WindowSet:
     Attributes:
         x: Preprocessed windows (window, lead, sample) float32, or images (window, lead, row,
             column); usually memory-mapped, read only.
-        y: Class of each window (window,) int64.
+        y: Class of each window (window,) int64, or a 0 or 1 for each class (window, class).
         patient: Patient of each window (window,).
         record: Record of each window (window,).
         start: First sample of each window in its record, at the record's rate (window,).

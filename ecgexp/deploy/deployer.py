@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ecgexp.errors import BuildError, ConfigError
 from ecgexp.target import Target
-from ecgexp.types import Bundle, DeployReport
+from ecgexp.types import Bundle, DeployReport, SignalSpec
 
 if TYPE_CHECKING:
     from ecgexp.deploy.program import Program
@@ -104,6 +104,19 @@ class Deployer:
         if self.tune:
             require_measurable(target)
 
+    def check_network(self, spec: SignalSpec) -> None:
+        """Check, before hours of training, that firmware can say what a network answers.
+
+        Args:
+            spec: Input and output of the network.
+
+        Raises:
+            ConfigError: A window can have several classes.
+        """
+        from ecgexp.deploy.preflight import require_one_class
+
+        require_one_class(spec)
+
     def deploy(self, bundle: Bundle, target: Target, folder: Path) -> DeployReport:
         """Compile a bundle for a target, run its golden windows there, compare and report.
 
@@ -115,7 +128,9 @@ class Deployer:
         Raises:
             BuildError: The network cannot be compiled or its firmware cannot be built.
             RunnerError: The firmware did not run to its end.
+            ConfigError: A window can have several classes.
         """
+        self.check_network(bundle.spec)
         if importlib.util.find_spec("tvm") is None:
             raise BuildError("deploy=tvm needs apache-tvm: pip install 'ecgexp[deploy]'")
         # TVM takes seconds to import: only a deploy that happens pays for it.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ecgexp.errors import ConfigError
 from ecgexp.target import Target
-from ecgexp.types import Bundle
+from ecgexp.types import Bundle, SignalSpec
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +32,13 @@ class NoDeploy:
 
         Args:
             target: Where nothing will run.
+        """
+
+    def check_network(self, spec: SignalSpec) -> None:
+        """Take any network.
+
+        Args:
+            spec: Its input and output.
         """
 
     def deploy(self, bundle: Bundle, target: Target, folder: Path) -> None:

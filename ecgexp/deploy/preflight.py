@@ -8,6 +8,7 @@ from ecgexp.deploy.runner.fvp import find_model
 from ecgexp.deploy.runner.plugin import find_compiler
 from ecgexp.errors import ConfigError, RunnerError
 from ecgexp.target import Target
+from ecgexp.types import SignalSpec
 
 
 def require_tools(target: Target) -> None:
@@ -43,4 +44,21 @@ def require_measurable(target: Target) -> None:
             f"deploy.tune=true measures cycles on the emulator, which target {target.name} "
             f"(runner={target.runner}, cpu={target.cpu}) has none of: use "
             "target=corstone300_m55, or set deploy.tune=false"
+        )
+
+
+def require_one_class(spec: SignalSpec) -> None:
+    """Check that a network gives each window one class, which is all that firmware can say.
+
+    Args:
+        spec: Input and output of the network.
+
+    Raises:
+        ConfigError: A window can have several classes.
+    """
+    if spec.several:
+        raise ConfigError(
+            f"deploy: the network names any number of {', '.join(spec.labels)}, but firmware and "
+            "C library say one class and its softmax probability: use deploy=none, or a task "
+            "with one class a window"
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ecgexp.config.build import build
 from ecgexp.config.compose import Job, load_job, save_job, to_yaml
 from ecgexp.config.validate import validate
+from ecgexp.pipeline.check import check_stages
 from ecgexp.pipeline.deploy import deploy_bundle
 from ecgexp.pipeline.export import FLOAT_ONNX, export_network, validate_network
 from ecgexp.pipeline.fit import fit_network
@@ -153,7 +154,8 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
         data.prepare(progress=True)
         if data.caveat:
             experiment_run.set_tags({names.CAVEAT_TAG: data.caveat})
-    room = Room(config=config, data=data, run=experiment_run)
+        room = Room(config=config, data=data, run=experiment_run)
+        check_stages(room)
     if trial is not None:
         trial.prepared(room)
     callbacks = trial.callbacks if trial is not None else ()

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,7 +44,9 @@ def save_predictions(
 
     The file holds `labels` (class,), `y` (window,) int64, `logits` (window, class) float32,
     `record` (window,), `patient` (window,) and `start` (window,) in samples of the record. With
-    `dataset.judged_by=record` there is one row per recording.
+    `dataset.judged_by=record` there is one row per recording. Where a window can have several
+    classes, `y` is (window, class), 0 or 1, and `threshold` () the probability, the sigmoid of a
+    logit, from which a class is named.
 
     Args:
         room: Where the file goes.
@@ -54,15 +56,18 @@ def save_predictions(
     """
     path = room.folder / FOLDER / f"{name}.npz"
     path.parent.mkdir(exist_ok=True)
-    np.savez_compressed(
-        path,
-        labels=np.array(room.data.spec.labels),
-        y=windows.y,
-        logits=logits,
-        record=windows.record,
-        patient=windows.patient,
-        start=windows.start,
-    )
+    columns: dict[str, Any] = {
+        "labels": np.array(room.data.spec.labels),
+        "y": windows.y,
+        "logits": logits,
+        "record": windows.record,
+        "patient": windows.patient,
+        "start": windows.start,
+    }
+    threshold = room.objective().threshold
+    if threshold is not None:
+        columns["threshold"] = np.array(threshold)
+    np.savez_compressed(path, **columns)
     room.run.log_artefact(path, FOLDER)
     return path
 
@@ -73,11 +78,13 @@ class Predictions:
 
     Attributes:
         labels: Class names in the order of the logits.
-        y: True classes (window,).
+        y: True classes (window,), or a 0 or 1 for each (window, class).
         logits: Outputs (window, class).
         record: Record of each window (window,).
         patient: Patient of each window (window,).
         start: First sample of each window in its record (window,).
+        threshold: Probability from which a class is named, where a window can have several; else
+            None.
     """
 
     labels: tuple[str, ...]
@@ -86,6 +93,7 @@ class Predictions:
     record: NDArray[np.str_]
     patient: NDArray[np.str_]
     start: NDArray[np.int64]
+    threshold: float | None
 
     def taken(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> Predictions:
         """Return some windows."""
@@ -96,6 +104,7 @@ class Predictions:
             record=self.record[rows],
             patient=self.patient[rows],
             start=self.start[rows],
+            threshold=self.threshold,
         )
 
     def without(self, records: Sequence[str]) -> Predictions:
@@ -123,6 +132,7 @@ class Predictions:
             record=np.concatenate([part.record for part in parts]),
             patient=np.concatenate([part.patient for part in parts]),
             start=np.concatenate([part.start for part in parts]),
+            threshold=parts[0].threshold,
         )
 
 
@@ -141,6 +151,7 @@ def read_predictions(path: Path) -> Predictions:
                 record=file["record"],
                 patient=file["patient"],
                 start=file["start"],
+                threshold=float(file["threshold"]) if "threshold" in file else None,
             )
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise TrackingError(

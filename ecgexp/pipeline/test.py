@@ -35,16 +35,19 @@ def measure_on_test(room: Room) -> None:
     figures = objective.metrics(test.y, logits)
     room.run.log_metrics(of_split("test", figures))
     save_predictions(room, "test", test, logits)
+    said = objective.answers(logits)
     report = folder / "classification_report.txt"
-    for file in (
-        classification_report(
-            labels, test.y, logits.argmax(1), report, windows_per_s=windows_per_s
+    files = [
+        classification_report(labels, test.y, said, report, windows_per_s=windows_per_s),
+        pictures.error_examples(
+            *(room.data.spec, test, logits, folder / "error_examples.png"),
+            threshold=objective.threshold,
         ),
-        pictures.confusion_matrix(
-            labels, test.y, logits.argmax(1), folder / "confusion_matrix.png"
-        ),
-        pictures.error_examples(room.data.spec, test, logits, folder / "error_examples.png"),
-    ):
+    ]
+    if not room.data.spec.several:  # else nothing is taken for another class
+        picture = folder / "confusion_matrix.png"
+        files.append(pictures.confusion_matrix(labels, test.y, said, picture))
+    for file in files:
         room.run.log_artefact(file)
     _log_certainty(room, test, logits)
     deployed = figures
@@ -52,8 +55,10 @@ def measure_on_test(room: Room) -> None:
         _, quantized_logits = answers(room, folder / ONNX, "test")
         deployed = objective.metrics(test.y, quantized_logits)
         save_predictions(room, "test_quantized", test, quantized_logits)
+        same = (said == objective.answers(quantized_logits)).reshape(len(test), -1).all(axis=1)
         room.run.log_metrics(
             {
+                "quantization/agreement": float(same.mean()),
                 "quantization/float_accuracy": figures["accuracy"],
                 "quantization/accuracy_drop": figures["accuracy"] - deployed["accuracy"],
                 **{f"quantization/int8_{name}": value for name, value in deployed.items()},
@@ -74,14 +79,16 @@ def _log_certainty(room: Room, test: WindowSet, logits: NDArray[np.float32]) -> 
     from ecgexp.report import pictures
     from ecgexp.report.certainty import calibration_error
     from ecgexp.report.strips import surest_mistakes
-    from ecgexp.training.metrics import softmax
+    from ecgexp.training.metrics import probabilities
     from ecgexp.training.saliency import saliency
 
     spec, folder = room.data.spec, room.folder
-    probability = softmax(logits)
+    probability = probabilities(logits, several=spec.several)
     room.run.log_metrics({"test/calibration_error": calibration_error(test.y, probability)})
     picture = pictures.certainty(spec.labels, test.y, probability, folder / "certainty.png")
     room.run.log_artefact(picture)
+    if spec.several:
+        return  # saliency is that of the one class a window is said to have
     predicted = logits.argmax(axis=1)
     chosen = surest_mistakes(test.y, predicted, probability.max(axis=1), N_SALIENT)
     if len(chosen):

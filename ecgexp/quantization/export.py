@@ -66,6 +66,7 @@ def export_onnx(network: nn.Module, spec: SignalSpec, path: Path) -> Path:
         "labels": json.dumps(spec.labels),
         "leads": json.dumps(spec.leads),
         "fs_hz": f"{spec.fs_hz:g}",
+        **({"several": "true"} if spec.several else {}),
     }
     helper.set_model_props(model, metadata)
     onnx.checker.check_model(model, full_check=True)

@@ -163,6 +163,7 @@ def _spec(network: onnx.ModelProto, shape: tuple[int, ...], n_classes: int) -> S
         n_samples=shape[-1],
         labels=_names(properties.get("labels", ""), n_classes, "class"),
         n_rows=shape[2] if len(shape) == 4 else None,
+        several=properties.get("several") == "true",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -48,6 +48,8 @@ def measure(
     x: NDArray[np.float32],
     y: NDArray[np.int64],
     widths: Sequence[int],
+    *,
+    answers: Callable[[NDArray[np.float32]], NDArray[np.int64]],
 ) -> list[Sensitivity]:
     """Round one layer at a time.
 
@@ -57,6 +59,7 @@ def measure(
         x: Windows (window, ...), of a split that decides nothing else.
         y: Their classes.
         widths: Bits to try.
+        answers: Makes classes like `y` of logits (window, class).
 
     Returns:
         One row per layer and width, in the order of the graph.
@@ -84,11 +87,15 @@ def measure(
                         weight_sqnr_db=_decibel(float(torch.square(exact).mean()), noise),
                         logits_sqnr_db=_decibel(float(torch.square(expected).mean()), power),
                         error=power / max(float(expected.var()), 1e-12),
-                        accuracy=float(np.mean(logits.argmax(1).numpy() == y)),
+                        accuracy=_accuracy(answers(logits.numpy()), y),
                     )
                 )
     order = {name: index for index, name in enumerate(plain.weights)}
     return sorted(rows, key=lambda row: (order[row.layer], -row.bits))
+
+
+def _accuracy(said: NDArray[np.int64], y: NDArray[np.int64]) -> float:
+    return float((said == y).reshape(len(y), -1).all(axis=1).mean())
 
 
 def _decibel(signal: float, noise: float) -> float:

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_curve
 
+from ecgexp.dataset.labels import class_rows
 from ecgexp.report import style
 
 Floats = NDArray[np.float64]
@@ -21,16 +22,33 @@ def certainty(labels: Sequence[str], y: NDArray[np.int64], probability: Floats, 
 
     Args:
         labels: Class names.
-        y: True classes (window,).
+        y: True classes (window,), or a 0 or 1 for each (window, class).
         probability: Of the classes (window, class).
         path: PNG file to write.
     """
     figure = style.sheet(13, 4.3)
     roc, calibration, kept = figure.subplots(1, 3)
-    _draw_roc(roc, labels, y, probability)
+    _draw_roc(roc, labels, class_rows(y, len(labels)), probability)
+    y, probability = as_answers(y, probability)
     _draw_calibration(calibration, y, probability)
     _draw_kept(kept, y, probability)
     return style.save(figure, path)
+
+
+def as_answers(y: NDArray[np.int64], probability: Floats) -> tuple[NDArray[np.int64], Floats]:
+    """Make each class of each window a question of its own, where a window can have several.
+
+    Args:
+        y: True classes (window,), which stay as they are, or a 0 or 1 for each (window, class).
+        probability: Of the classes (window, class).
+
+    Returns:
+        Classes (answer,), and their probabilities (answer, class): of no and yes.
+    """
+    if y.ndim == 1:
+        return y, probability
+    yes = probability.ravel()
+    return y.ravel(), np.stack([1 - yes, yes], axis=1)
 
 
 def calibration_bins(
@@ -56,8 +74,13 @@ def calibration_bins(
 
 
 def calibration_error(y: NDArray[np.int64], probability: Floats) -> float:
-    """Return the expected calibration error (Guo et al. 2017): mean distance of both, by count."""
-    mean, accuracy, count = calibration_bins(y, probability)
+    """Return the expected calibration error (Guo et al. 2017): mean distance of both, by count.
+
+    Args:
+        y: True classes (window,), or a 0 or 1 for each (window, class).
+        probability: Of the classes (window, class).
+    """
+    mean, accuracy, count = calibration_bins(*as_answers(y, probability))
     return float((np.abs(mean - accuracy) * count).sum() / count.sum())
 
 
@@ -81,9 +104,11 @@ def accuracy_of_kept(y: NDArray[np.int64], probability: Floats) -> tuple[Floats,
     return threshold[last][::-1], share[last][::-1], accuracy[last][::-1]
 
 
-def _draw_roc(axes: Axes, labels: Sequence[str], y: NDArray[np.int64], probability: Floats) -> None:
+def _draw_roc(
+    axes: Axes, labels: Sequence[str], rows: NDArray[np.int64], probability: Floats
+) -> None:
     for index, label in enumerate(labels):
-        positive = y == index
+        positive = rows[:, index] == 1
         if positive.any() and not positive.all():
             false_alarms, hits, _ = roc_curve(positive, probability[:, index])
             axes.plot(false_alarms, hits, linewidth=1.3, label=style.readable(label))
@@ -102,7 +127,7 @@ def _draw_calibration(axes: Axes, y: NDArray[np.int64], probability: Floats) -> 
     axes.bar(mean, count / count.sum(), width=0.03, color=style.ORANGE, alpha=0.6)
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
-    axes.set_xlabel("confidence (bars: share of windows)", fontsize=9)
+    axes.set_xlabel("confidence (bars: share of answers)", fontsize=9)
     axes.set_ylabel("accuracy", fontsize=9)
     error = calibration_error(y, probability)
     axes.set_title(f"Calibration, expected error {error:.3f}", fontsize=10)
@@ -113,7 +138,7 @@ def _draw_kept(axes: Axes, y: NDArray[np.int64], probability: Floats) -> None:
     _, share, accuracy = accuracy_of_kept(y, probability)
     axes.plot(share, accuracy, color=style.GREEN, linewidth=1.5)
     axes.set_xlim(0, 1)
-    axes.set_xlabel("share of windows kept, the surest first", fontsize=9)
+    axes.set_xlabel("share of answers kept, the surest first", fontsize=9)
     axes.set_ylabel("accuracy among them", fontsize=9)
     axes.set_title(f"Threshold curve; all kept: {accuracy[0]:.3f}", fontsize=10)
     style.plain(axes)

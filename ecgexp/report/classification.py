@@ -21,8 +21,8 @@ def classification_report(
 
     Args:
         labels: Class names in the order of the classes.
-        y: True classes (window,).
-        predicted: Predicted classes (window,).
+        y: True classes (window,), or a 0 or 1 for each (window, class).
+        predicted: Predicted classes, as `y`.
         path: Text file to write.
         windows_per_s: Speed of the network where it answered, one window at a time.
     """

@@ -10,7 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from ecgexp.dataset.labels import class_rows
 from ecgexp.report import style
+from ecgexp.training.metrics import sigmoid
 from ecgexp.types import SignalSpec
 
 _AXES = "time in s, fine grid {grid}; amplitude as the network sees it, after preprocessing"
@@ -26,7 +28,7 @@ class Strips(Protocol):
 
     @property
     def y(self) -> NDArray[np.int64]:
-        """Classes (window,)."""
+        """Classes (window,), or a 0 or 1 for each (window, class)."""
 
     @property
     def record(self) -> NDArray[np.str_]:
@@ -38,7 +40,13 @@ class Strips(Protocol):
 
 
 def error_examples(
-    spec: SignalSpec, windows: Strips, logits: NDArray[np.floating], path: Path, *, n: int = 10
+    spec: SignalSpec,
+    windows: Strips,
+    logits: NDArray[np.floating],
+    path: Path,
+    *,
+    n: int = 10,
+    threshold: float | None = None,
 ) -> Path:
     """Draw the mistakes the network was surest of, with what it said and what was right.
 
@@ -51,12 +59,14 @@ def error_examples(
         logits: The predictions (window, class).
         path: PNG file to write.
         n: Largest number of mistakes to draw.
+        threshold: Probability from which a class is named, where windows can have several.
     """
-    confidence = _confidence(logits)
-    predicted = logits.argmax(axis=1)
-    chosen = surest_mistakes(np.asarray(windows.y), predicted, confidence, n)
-    mistakes = int((windows.y != predicted).sum())
-    title = f"{mistakes:,} mistakes in {len(predicted):,} windows"
+    y = np.asarray(windows.y)
+    title, chosen, captions = (
+        _mistakes(spec, y, logits, n)
+        if threshold is None
+        else _wrong_answers(spec, y, sigmoid(logits), threshold, n)
+    )
     if not len(chosen):
         figure = style.sheet(6, 1)
         figure.suptitle(title, fontsize=11)
@@ -68,15 +78,49 @@ def error_examples(
     panels = figure.subplots(rows, columns, squeeze=False)
     for axes in panels.flat[len(chosen) :]:
         axes.set_visible(False)
-    for axes, index in zip(panels.flat, chosen, strict=False):
+    for axes, index, caption in zip(panels.flat, chosen, captions, strict=False):
         style.draw_window(axes, spec, windows.x[index])
-        right = style.readable(spec.labels[windows.y[index]])
-        said = style.readable(spec.labels[predicted[index]])
-        axes.set_title(f"{right} taken for {said} ({100 * confidence[index]:.0f} %)", fontsize=9,
-                       color=style.RED, loc="left", pad=12)  # fmt: skip
+        axes.set_title(caption, fontsize=9, color=style.RED, loc="left", pad=12)
         _name_source(axes, windows, int(index))
     _name_axes(figure, spec)
     return style.save(figure, path)
+
+
+def _mistakes(
+    spec: SignalSpec, y: NDArray[np.int64], logits: NDArray[np.floating], n: int
+) -> tuple[str, NDArray[np.int64], list[str]]:
+    """Return a heading, windows whose one class was mistaken, and a caption for each."""
+    shown = [style.readable(label) for label in spec.labels]
+    confidence, predicted = _confidence(logits), logits.argmax(axis=1)
+    chosen = surest_mistakes(y, predicted, confidence, n)
+    captions = [
+        f"{shown[y[i]]} taken for {shown[predicted[i]]} ({100 * confidence[i]:.0f} %)"
+        for i in chosen
+    ]
+    return f"{(y != predicted).sum():,} mistakes in {len(y):,} windows", chosen, captions
+
+
+def _wrong_answers(
+    spec: SignalSpec,
+    y: NDArray[np.int64],
+    probability: NDArray[np.float64],
+    threshold: float,
+    n: int,
+) -> tuple[str, NDArray[np.int64], list[str]]:
+    """Return the same of windows with several classes: of which one was missed or made up."""
+    named = (probability >= threshold).astype(np.int64)
+    kind = 2 * np.arange(spec.n_classes)
+    confidence = np.where(named == 1, probability, 1 - probability)
+    answers = surest_mistakes((kind + y).ravel(), (kind + named).ravel(), confidence.ravel(), n)
+    chosen, of_class = np.divmod(answers, spec.n_classes)
+    captions = [
+        f"{style.readable(spec.labels[k])} {'missed' if y[i, k] else 'made up'} "
+        f"({100 * confidence[i, k]:.0f} % sure)"
+        for i, k in zip(chosen, of_class, strict=True)
+    ]
+    wrong = y != named
+    title = f"{wrong.sum():,} wrong answers in {wrong.any(axis=1).sum():,} of {len(y):,} windows"
+    return title, chosen, captions
 
 
 def surest_mistakes(
@@ -117,12 +161,12 @@ def example_windows(
         n_per_class: Windows per class; None chooses by the length of a window.
     """
     columns = n_per_class or (2 if style.is_long(spec) else 5)
-    y = np.asarray(windows.y)
+    y = class_rows(np.asarray(windows.y), spec.n_classes)
     draw = np.random.default_rng(seed)
     figure = style.sheet(12, 0.5 + spec.n_classes * (1.75 if style.is_long(spec) else 2.1))
     panels = figure.subplots(spec.n_classes, columns, squeeze=False)
     for row, (axes_row, label) in enumerate(zip(panels, spec.labels, strict=True)):
-        members = np.flatnonzero(y == row)
+        members = np.flatnonzero(y[:, row])
         chosen = _spread(draw.permutation(members), np.asarray(windows.record))[:columns]
         axes_row[0].set_ylabel(f"{style.readable(label)}\n{len(members):,} windows", fontsize=9)
         for axes in axes_row[len(chosen) :]:

@@ -222,6 +222,12 @@ def _matrices(run: Run, position: int, folder: Path, missing: list[str]) -> list
                 )
             continue
         with np.load(path, allow_pickle=False) as arrays:
+            if "threshold" in arrays:
+                missing.append(
+                    f"run {run.run_id} names several classes of a window at once: nothing is "
+                    "taken for another class, there is no confusion matrix"
+                )
+                break
             labels = tuple(map(str, arrays["labels"]))
             y, predicted = arrays["y"], arrays["logits"].argmax(axis=1)
         n = len(labels)

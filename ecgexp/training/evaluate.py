@@ -18,7 +18,7 @@ BATCH = 256
 
 
 class Windows(Protocol):
-    """Windows x (window, lead, sample) float32 and classes y (window,) int64."""
+    """Windows x (window, lead, sample) float32 and classes y (window,) or (window, class) int64."""
 
     @property
     def x(self) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional
 
 from ecgexp.errors import ConfigError
 from ecgexp.training import metric_names as names
-from ecgexp.training.metrics import classification_metrics
+from ecgexp.training.metrics import answers_of, measured
 from ecgexp.types import SignalSpec
 
 _POLICIES = {"none": 0.0, "balanced": 1.0}
@@ -76,9 +77,15 @@ class Objective(nn.Module):
             Challenge 2017; None logs none.
 
     Raises:
-        ConfigError: A class is unknown.
+        ConfigError: A class is unknown, or the loss is not for windows of these data.
+
+    Attributes:
+        several: Whether the loss is for windows that can have several classes at once.
+        threshold: Probability from which such a class is named; None where the likeliest is.
     """
 
+    several: ClassVar[bool] = False
+    threshold: float | None = None
     weight: Tensor
 
     def __init__(
@@ -90,6 +97,13 @@ class Objective(nn.Module):
         f1_labels: Sequence[str] | None,
     ) -> None:
         super().__init__()
+        if spec.several != self.several:
+            what = "can have several of" if spec.several else "have exactly one of"
+            remedy = "multilabel" if spec.several else "cross_entropy"
+            raise ConfigError(
+                f"objective: {type(self).__name__} is not for windows that {what} the classes "
+                f"{', '.join(spec.labels)}; use objective={remedy}, or another dataset.task"
+            )
         unknown = sorted(set(f1_labels or ()) - set(spec.labels))
         if unknown or f1_labels == []:
             raise ConfigError(
@@ -126,7 +140,11 @@ class Objective(nn.Module):
 
     def metrics(self, y: NDArray[np.int64], logits: NDArray[np.floating]) -> dict[str, float]:
         """Measure a split: classes y (window,) and logits (window, class) to bare names."""
-        return classification_metrics(self.labels, y, logits, f1_labels=self.f1_labels)
+        return measured(self.labels, y, logits, threshold=self.threshold, f1_labels=self.f1_labels)
+
+    def answers(self, logits: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Return the classes (window,) that logits (window, class) name."""
+        return answers_of(logits, self.threshold)
 
 
 class CrossEntropy(Objective):
@@ -272,3 +290,54 @@ class Focal(Objective):
         # Not down to 0, where the gradient of a power below 1 is infinite.
         fade = (1 - of_truth.exp()).clamp_min(torch.finfo(logits.dtype).eps) ** self.gamma
         return -self.weight[y] * fade * of_truth
+
+
+class Multilabel(Objective):
+    """Binary cross-entropy of each class by itself, for windows that can have several classes.
+
+    Args:
+        spec: Names the classes.
+        class_counts: Windows per class in the training split.
+        class_weights: Policy, see `weights_per_class`: of the class's term in every window.
+        f1_labels: Classes whose mean F1 is logged as `f1_selected`, or None.
+        threshold: Probability, the sigmoid of a logit, from which a class is named, inside 0..1.
+
+    Raises:
+        ConfigError: A value is out of range, or windows have one class each.
+    """
+
+    several = True
+    threshold: float
+
+    def __init__(
+        self,
+        *,
+        spec: SignalSpec,
+        class_counts: Sequence[int],
+        class_weights: str | float,
+        f1_labels: Sequence[str] | None,
+        threshold: float,
+    ) -> None:
+        super().__init__(
+            spec=spec,
+            class_counts=class_counts,
+            class_weights=class_weights,
+            f1_labels=f1_labels,
+        )
+        self.threshold = _check_range("threshold", threshold, 0.001, 0.999)
+
+    def forward(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the mean loss ().
+
+        Args:
+            logits: (batch, class).
+            y: A 0 or 1 for each class (batch, class), or its share of a mixed window.
+        """
+        return self.losses(logits, y).mean()
+
+    def losses(self, logits: Tensor, y: Tensor) -> Tensor:
+        """Return the weighted loss of each window, the mean over its classes (batch,)."""
+        of_class = functional.binary_cross_entropy_with_logits(
+            logits, y.to(logits.dtype), reduction="none"
+        )
+        return (self.weight * of_class).mean(dim=1)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from ecgexp.dataset.labels import class_rows
 from ecgexp.training import metric_names as names
 
 Floats = NDArray[np.float64]
@@ -68,28 +69,118 @@ def classification_metrics(
         class against the rest on softmax probabilities.
     """
     matrix = confusion_matrix(y, logits.argmax(axis=1), len(labels))
-    hits = matrix.diagonal().astype(np.float64)
-    support = matrix.sum(axis=1)
-    predicted = matrix.sum(axis=0)
-    recall = hits / np.maximum(support, 1)
+    return {
+        names.ACCURACY: float((y == logits.argmax(axis=1)).mean()),
+        **_by_class(
+            labels,
+            matrix.diagonal(),
+            true=matrix.sum(axis=1),
+            predicted=matrix.sum(axis=0),
+            f1_labels=f1_labels,
+        ),
+        **_area(class_rows(y, len(labels)), softmax(logits)),
+    }
+
+
+def multilabel_metrics(
+    labels: Sequence[str],
+    y: NDArray[np.int64],
+    logits: NDArray[np.floating],
+    *,
+    threshold: float,
+    f1_labels: Sequence[str] | None = None,
+) -> dict[str, float]:
+    """Measure a network that may name several classes of a window, or none, on one split.
+
+    Args:
+        labels: Class names in the order of the logits.
+        y: A 0 or 1 for each class, (window, class).
+        logits: Outputs of the network, (window, class).
+        threshold: Probability, the sigmoid of a logit, from which a class is named.
+        f1_labels: Classes whose mean F1 is `f1_selected`; one that does not occur counts as 0.
+
+    Returns:
+        The names of `classification_metrics`, per class and over the classes that occur, as there.
+        `accuracy` is the share of windows of which every class is right; a false alarm of a class
+        that does not occur lowers nothing else.
+    """
+    named = named_classes(logits, threshold)
+    return {
+        names.ACCURACY: float((y == named).all(axis=1).mean()),
+        **_by_class(
+            labels,
+            (y * named).sum(axis=0),
+            true=y.sum(axis=0),
+            predicted=named.sum(axis=0),
+            f1_labels=f1_labels,
+        ),
+        **_area(y, sigmoid(logits)),
+    }
+
+
+def measured(
+    labels: Sequence[str],
+    y: NDArray[np.int64],
+    logits: NDArray[np.floating],
+    *,
+    threshold: float | None,
+    f1_labels: Sequence[str] | None,
+) -> dict[str, float]:
+    """Return `multilabel_metrics` where there is a threshold, else `classification_metrics`."""
+    if threshold is None:
+        return classification_metrics(labels, y, logits, f1_labels=f1_labels)
+    return multilabel_metrics(labels, y, logits, threshold=threshold, f1_labels=f1_labels)
+
+
+def answers_of(logits: NDArray[np.floating], threshold: float | None) -> NDArray[np.int64]:
+    """Return the likeliest class (window,), or, with a threshold, those named (window, class)."""
+    return logits.argmax(axis=1) if threshold is None else named_classes(logits, threshold)
+
+
+def probabilities(logits: NDArray[np.floating], *, several: bool) -> Floats:
+    """Return the probability of each class (window, class), by itself or out of one whole."""
+    return sigmoid(logits) if several else softmax(logits)
+
+
+def named_classes(logits: NDArray[np.floating], threshold: float) -> NDArray[np.int64]:
+    """Return a 0 or 1 for each class (window, class): is its probability at the threshold?"""
+    return (sigmoid(logits) >= threshold).astype(np.int64)
+
+
+def sigmoid(logits: NDArray[np.floating]) -> Floats:
+    """Return the probability of each class by itself (window, class)."""
+    probability: Floats = 0.5 * (1.0 + np.tanh(0.5 * logits.astype(np.float64)))
+    return probability
+
+
+def _by_class(
+    labels: Sequence[str],
+    hits: NDArray[np.int64],
+    *,
+    true: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    f1_labels: Sequence[str] | None,
+) -> dict[str, float]:
+    recall = hits / np.maximum(true, 1)
     precision = hits / np.maximum(predicted, 1)
-    f1 = 2 * hits / np.maximum(support + predicted, 1)
-    present = [int(k) for k in np.flatnonzero(support)]
+    f1 = 2 * hits / np.maximum(true + predicted, 1)
+    present = [int(k) for k in np.flatnonzero(true)]
     figures = {
-        names.ACCURACY: float(hits.sum() / y.size),
         names.F1_MACRO: float(f1[present].mean()),
         names.PRECISION_MACRO: float(precision[present].mean()),
         names.RECALL_MACRO: float(recall[present].mean()),
     }
     if f1_labels:
         figures[names.F1_SELECTED] = float(np.mean([f1[labels.index(k)] for k in f1_labels]))
-    areas = _areas(y, softmax(logits), present)
-    if areas:
-        figures[names.AUROC] = float(np.mean(areas))
     for measure, values in ((names.F1, f1), (names.PRECISION, precision), (names.RECALL, recall)):
         figures.update({names.of_class(measure, labels[k]): float(values[k]) for k in present})
     return figures
 
 
-def _areas(y: NDArray[np.int64], probability: Floats, present: Sequence[int]) -> list[float]:
-    return [auroc(y == k, probability[:, k]) for k in present if (y != k).any()]
+def _area(rows: NDArray[np.int64], probability: Floats) -> dict[str, float]:
+    areas = [
+        auroc(of_class == 1, score)
+        for of_class, score in zip(rows.T, probability.T, strict=True)
+        if 0 < of_class.sum() < len(of_class)
+    ]
+    return {names.AUROC: float(np.mean(areas))} if areas else {}

@@ -22,7 +22,10 @@ from tests.dataset.layouts import (
 )
 
 Make = Callable[..., Any]
-PTBXL = ["{'NORM': 100.0}", "{'IMI': 80.0}", "{'NDT': 100.0}", "{'LAFB': 100.0}", "{'LVH': 9.0}"]
+PTBXL = [
+    *("{'NORM': 100.0}", "{'IMI': 80.0}", "{'NDT': 100.0}", "{'LAFB': 100.0}", "{'LVH': 9.0}"),
+    "{'LVH': 9.0, 'IMI': 5.0}",
+]
 LSAD = ["426783006", "426177001", "164889003", "427084000"]
 
 
@@ -85,14 +88,15 @@ CASES = {
         lambda p: again_wfdb(p, LIMB_AND_CHEST, 500),
     ),
     **{
-        f"ptbxl {protocol}": Case(
+        f"ptbxl {task} {protocol}": Case(
             "ptbxl",
             "ptbxl",
-            lambda folder: write_ptbxl(folder, [PTBXL[(i + i // 10) % 5] for i in range(100)]),
+            lambda folder: write_ptbxl(folder, [PTBXL[(i + i // 10) % 6] for i in range(100)]),
             lambda p: again_wfdb(p, UPPER, 100),
-            (f"dataset.protocol={protocol}",),
+            (f"dataset.protocol={protocol}", f"dataset.task={task}"),
         )
         for protocol in ("official", "by_patient")
+        for task in ("superclass", "superclasses")
     },
     "mlii17 by_fragment": Case("mlii17", "mlii17", lambda f: write_mlii17(f, 6), again_mat),
     "mlii17 by_patient": Case(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from ecgexp.dataset.inspect import summarise
-from ecgexp.errors import DataError
+from ecgexp.errors import ConfigError, DataError
 from tests.dataset.conftest import composed
 from tests.dataset.layouts import twelve_leads, write_ptbxl
 
@@ -62,6 +62,33 @@ def test_superclasses_of_records_with_exactly_one(folder: Path, ptbxl: Make) -> 
     assert n_windows == 100
 
 
+def test_several_superclasses_at_once(folder: Path, ptbxl: Make) -> None:
+    data = ptbxl("dataset.task=superclasses")
+    rows = {code: np.eye(5, dtype=int)[k] for k, code in enumerate(CODES[:5])}
+    rows[CODES[5]] = np.array([0, 0, 1, 0, 1])
+    total = np.zeros(5, dtype=int)
+    for split in ("train", "val", "test"):
+        windows = data.split(split)
+        for y, record in zip(windows.y, windows.record, strict=True):
+            np.testing.assert_array_equal(y, rows[EVERY[int(record[:5]) - 1]])
+            assert split == {8: "val", 9: "test"}.get(int(record[:5]) % 10, "train")
+        counts = summarise(data)["splits"][split]["classes"]
+        np.testing.assert_array_equal(list(counts.values()), windows.y.sum(axis=0))
+        total += windows.y.sum(axis=0)
+    # 20 of each kind; the one without a superclass is left out, the one with two counts twice.
+    assert total.tolist() == [20, 20, 40, 20, 40]
+    assert data.spec.several
+    assert data.class_counts == tuple(data.split("train").y.sum(axis=0))
+    x, y = next(iter(data.train_dataloader()))
+    assert y.shape == (len(x), 5)
+    # One of each set of classes before a second of any: all six are among six.
+    drawn = {window.tobytes() for window in data.golden_windows(6)}
+    val = data.split("val")
+    assert len({tuple(y) for x, y in zip(val.x, val.y, strict=True) if x.tobytes() in drawn}) == 6
+    with pytest.raises(ConfigError, match=r"kind=class: a window can have several of the classes"):
+        ptbxl("dataset.task=superclasses", "dataset.sampling.kind=class").prepare(progress=False)
+
+
 def test_rhythms_have_one_name_each(folder: Path, ptbxl: Make) -> None:
     data = ptbxl("dataset.task=rhythm")
     order = ["SR", "SBRAD", "AFIB", "SARRH", "STACH"]
@@ -75,6 +102,9 @@ def test_rhythms_have_one_name_each(folder: Path, ptbxl: Make) -> None:
 def test_500_hz_is_another_glob(folder: Path, ptbxl: Make) -> None:
     write_ptbxl(folder, EVERY, rate=500)
     data = ptbxl("dataset.recordings.glob=records500/*/*_hr.hea")
+    several = ptbxl("dataset.recordings.glob=records500/*/*_hr.hea", "dataset.task=superclasses")
+    assert several.split("train").y.shape[1:] == (5,)
+    assert (several.spec.fs_hz, several.spec.n_samples) == (500.0, 5000)
     assert (data.spec.fs_hz, data.spec.n_samples) == (500.0, 5000)
     assert data.fingerprint != ptbxl().fingerprint
     assert (
@@ -195,3 +225,9 @@ def test_real_recordings(real_data: Callable[[str], Path], option: Make) -> None
             if record != "00463_lr":  # a copy of 145 under another patient
                 assert split == {"9": "val", "10": "test"}.get(row["strat_fold"], "train")
     assert seen == 415
+    several = option("ptbxl", "dataset.task=superclasses", data_dir=folder).source.plan()
+    for y, name in zip(several.y, several.records, strict=True):
+        codes = ast.literal_eval(rows[int(name[:5])]["scp_codes"])
+        found = {superclass[code] for code in codes if code in superclass}
+        assert found == {label for label, flag in zip(several.labels, y, strict=True) if flag}
+    assert len(several.y) == 488

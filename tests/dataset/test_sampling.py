@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from ecgexp.dataset.sampling import Sampling
 from ecgexp.dataset.units import mean_by_unit, one_row_each, units_of
 from ecgexp.dataset.windows import WindowSet
 from ecgexp.errors import ConfigError
+from ecgexp.types import SignalSpec
 
 Make = Callable[..., Any]
 
@@ -30,6 +32,7 @@ def windows(n_of_record: dict[str, int], y_of_record: dict[str, int]) -> WindowS
 
 
 SOME = windows({"a": 5, "b": 1, "c": 3}, {"a": 0, "b": 1, "c": 0})
+SPEC = SignalSpec(fs_hz=10.0, leads=("II",), n_samples=20, labels=("N", "A"))
 
 
 def draw(kind: str, draws: int | None, epoch: int = 0) -> list[int]:
@@ -83,12 +86,12 @@ def test_a_wrong_sampling_is_refused(changes: dict[str, Any], message: str) -> N
 
 def test_an_excerpt_is_a_part_of_its_own_window() -> None:
     sampling = Sampling(kind="every", draws=None, crop_s=0.7)
-    x = sampling.crop(SOME.x, 10.0, np.random.default_rng(0))
+    x = sampling.crop(SOME.x, SPEC, np.random.default_rng(0))
     assert x.shape == (9, 1, 7)
     first = x[:, 0, 0] - SOME.x[:, 0, 0]
     np.testing.assert_array_equal(x[:, 0], SOME.x[:, 0, 0, None] + first[:, None] + np.arange(7))
     places = [
-        sampling.crop(SOME.x, 10.0, np.random.default_rng(seed))[0, 0, 0] for seed in range(200)
+        sampling.crop(SOME.x, SPEC, np.random.default_rng(seed))[0, 0, 0] for seed in range(200)
     ]
     assert set(places) == set(range(14))  # the first and the last place too
 
@@ -96,7 +99,22 @@ def test_an_excerpt_is_a_part_of_its_own_window() -> None:
 def test_an_excerpt_cannot_be_longer_than_the_window() -> None:
     sampling = Sampling(kind="every", draws=None, crop_s=2.1)
     with pytest.raises(ConfigError, match=r"crop_s=2\.1: 21 samples out of windows of 20; use"):
-        sampling.crop(SOME.x, 10.0, np.random.default_rng(0))
+        sampling.check(SPEC)
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "crop_s", "message"),
+    [
+        ({"several": True}, "class", None, r"kind=class: a window can have several of the classes"),
+        ({"n_rows": 8}, "every", 1.0, r"crop_s=1: windows are images or hold features; use null"),
+        ({"features": ("rr",)}, "every", 1.0, r"crop_s=1: windows are images or hold features"),
+    ],
+)
+def test_a_sampling_that_windows_do_not_allow(
+    changes: dict[str, Any], kind: Any, crop_s: float | None, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Sampling(kind=kind, draws=None, crop_s=crop_s).check(replace(SPEC, **changes))
 
 
 def test_training_sees_excerpts_and_validation_the_whole(synthetic: Make) -> None:

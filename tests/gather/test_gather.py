@@ -17,7 +17,9 @@ from ecgexp.tracking.store import Store
 LABELS = ("N", "S", "V")
 
 
-def add_run(home: Path, fold: int, seed: int, *, records: range, labels=LABELS, file=True):
+def add_run(
+    home: Path, fold: int, seed: int, *, records: range, labels=LABELS, file=True, threshold=None
+):
     store = Store(experiment="ecgexp", home=home)
     params = {"seed": seed, "dataset.fold": fold, "objective.f1_labels": ["N", "V"]}
     run = store.start(name=f"fold{fold}-s{seed}", params=params, tags={})
@@ -26,13 +28,20 @@ def add_run(home: Path, fold: int, seed: int, *, records: range, labels=LABELS, 
     record = np.repeat([str(name) for name in records], 10)
     y = np.random.default_rng(fold).integers(0, 3, n)
     logits = (np.eye(3)[y] + random.normal(0, 0.8, (n, 3))).astype(np.float32)
+    if threshold is not None:
+        y = np.stack([y != 0, y == 1, y != 2], axis=1).astype(int)
     windows = SimpleNamespace(
         y=y, record=record, patient=record, start=np.tile(np.arange(10), len(records))
     )
     data = SimpleNamespace(spec=SimpleNamespace(labels=labels))
     with run.active():
         if file:
-            room = SimpleNamespace(folder=run.folder, data=data, run=run)
+            room = SimpleNamespace(
+                folder=run.folder,
+                data=data,
+                run=run,
+                objective=lambda: SimpleNamespace(threshold=threshold),
+            )
             save_predictions(room, "test", windows, logits)
         run.log_metrics({"test/f1_macro": 0.5})
     return y, logits, record
@@ -62,6 +71,20 @@ def test_folds_are_pooled_with_an_interval_over_patients(tmp_path: Path) -> None
     assert left == pytest.approx(accuracy_score(y[kept], predicted[kept]))
 
 
+def test_windows_of_several_classes_are_measured_class_by_class(tmp_path: Path) -> None:
+    parts = [
+        add_run(tmp_path, fold, 0, records=range(9 * fold, 9 * fold + 9), threshold=0.7)
+        for fold in (0, 1)
+    ]
+    y = np.concatenate([part[0] for part in parts])
+    named = 1 / (1 + np.exp(-np.concatenate([part[1] for part in parts]))) >= 0.7
+    gathered = gather(job(tmp_path), "")
+    f1 = f1_score(y, named, average="macro")
+    assert gathered.figures["f1_macro"].value == pytest.approx(f1)
+    assert gathered.figures["accuracy"].value == pytest.approx(accuracy_score(y, named))
+    assert not (gathered.folder / "confusion_matrix.png").exists()
+
+
 def test_seeds_are_averaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     parts = [add_run(tmp_path, 0, seed, records=range(9)) for seed in (1, 2, 3)]
     each = [accuracy_score(y, logits.argmax(1)) for y, logits, _ in parts]
@@ -80,6 +103,7 @@ def test_seeds_are_averaged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
         ({"fold": 0, "seed": 0, "records": range(5, 9)}, "neither folds nor seeds"),
         ({"fold": 0, "seed": 1, "records": range(4)}, "a fold is missing"),
         ({"fold": 1, "seed": 0, "records": range(9, 12), "labels": ("a", "b", "c")}, "of one task"),
+        ({"fold": 1, "seed": 0, "records": range(9, 12), "threshold": 0.4}, "by different thresholds, .* gather runs of one objective.threshold"),
     ],
 )
 def test_what_is_no_whole_is_refused(tmp_path: Path, second, message: str) -> None:

@@ -13,6 +13,7 @@ from ecgexp.errors import ConfigError
 from ecgexp.training.losses import (
     CrossEntropy,
     Focal,
+    Multilabel,
     SequenceCrossEntropy,
     weights_per_class,
 )
@@ -193,3 +194,33 @@ def test_prior_correction_divides_probabilities_by_class_shares(spec: SignalSpec
     assert figures["f1_selected"] != pytest.approx(expected)
     with pytest.raises(ConfigError, match=r"objective\.prior_smoothing: -1 is out of range"):
         sequence_loss(spec, prior_smoothing=-1)
+
+
+SEVERAL = SignalSpec(fs_hz=100.0, leads=("II",), n_samples=10, labels=("N", "S", "V"), several=True)
+SETTINGS: dict[str, Any] = {"class_counts": COUNTS, "class_weights": "none", "f1_labels": None}
+
+
+def test_several_classes_are_torchs_binary_cross_entropy() -> None:
+    logits, _ = batch()
+    rows = torch.from_numpy(np.random.default_rng(0).integers(0, 2, (50, 3)))
+    objective = Multilabel(spec=SEVERAL, threshold=0.5, **SETTINGS)
+    expected = torch.nn.BCEWithLogitsLoss()(logits, rows.float())
+    torch.testing.assert_close(objective(logits, rows), expected)
+    shares = torch.rand(50, 3, generator=torch.Generator().manual_seed(1))  # of mixed windows
+    torch.testing.assert_close(
+        objective(logits, shares), torch.nn.BCEWithLogitsLoss()(logits, shares)
+    )
+    weighted = Multilabel(spec=SEVERAL, threshold=0.5, **{**SETTINGS, "class_weights": "balanced"})
+    weight = weights_per_class(COUNTS, "balanced")
+    expected = torch.nn.BCEWithLogitsLoss(weight=weight)(logits, rows.float())
+    torch.testing.assert_close(weighted(logits, rows), expected)
+
+
+def test_a_loss_refuses_windows_of_the_other_kind() -> None:
+    one = SignalSpec(fs_hz=100.0, leads=("II",), n_samples=10, labels=("N", "S", "V"))
+    with pytest.raises(ConfigError, match=r"can have several of the .* objective=multilabel"):
+        CrossEntropy(spec=SEVERAL, label_smoothing=0.0, **SETTINGS)
+    with pytest.raises(ConfigError, match=r"exactly one of the .* objective=cross_entropy"):
+        Multilabel(spec=one, threshold=0.5, **SETTINGS)
+    with pytest.raises(ConfigError, match=r"objective\.threshold: 1 is out of range"):
+        Multilabel(spec=SEVERAL, threshold=1, **SETTINGS)

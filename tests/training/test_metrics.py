@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from ecgexp.training.metrics import auroc, classification_metrics, confusion_matrix, softmax
+from ecgexp.training.metrics import (
+    answers_of,
+    auroc,
+    classification_metrics,
+    confusion_matrix,
+    multilabel_metrics,
+    softmax,
+)
 
 LABELS = ("N", "S", "V", "F")
 
@@ -39,6 +46,33 @@ def test_every_figure_is_scikit_learns(seed: int) -> None:
         assert ours[f"f1_{label}"] == pytest.approx(f1[k])
     assert np.array_equal(
         confusion_matrix(y, predicted, 4), reference.confusion_matrix(y, predicted)
+    )
+
+
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8])
+def test_every_figure_of_several_classes_is_scikit_learns(threshold: float) -> None:
+    source = np.random.default_rng(7)
+    y = (source.random((300, 4)) < (0.1, 0.3, 0.5, 0.2)).astype(np.int64)
+    logits = np.round(source.normal(size=(300, 4)) + 1.5 * y - 0.7, 1).astype(np.float32)
+    probability = 1 / (1 + np.exp(-logits.astype(np.float64)))
+    named = probability >= threshold
+    ours = multilabel_metrics(LABELS, y, logits, threshold=threshold, f1_labels=["S", "F"])
+    assert np.array_equal(answers_of(logits, threshold), named)
+    precision, recall, f1, _ = reference.precision_recall_fscore_support(y, named)
+    assert ours["accuracy"] == pytest.approx(reference.accuracy_score(y, named))
+    assert ours["f1_macro"] == pytest.approx(reference.f1_score(y, named, average="macro"))
+    assert ours["f1_selected"] == pytest.approx((f1[1] + f1[3]) / 2)
+    assert ours["precision_macro"] == pytest.approx(precision.mean())
+    assert ours["recall_macro"] == pytest.approx(recall.mean())
+    area = reference.roc_auc_score(y, probability, average="macro")
+    assert ours["auroc"] == pytest.approx(area)
+    for k, label in enumerate(LABELS):
+        assert ours[f"f1_{label}"] == pytest.approx(f1[k])
+    without = y.copy()
+    without[:, 1] = 0
+    ours = multilabel_metrics(LABELS, without, logits, threshold=threshold)
+    assert ours["f1_macro"] == pytest.approx(
+        reference.f1_score(without[:, [0, 2, 3]], named[:, [0, 2, 3]], average="macro")
     )
 
 

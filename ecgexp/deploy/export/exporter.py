@@ -132,8 +132,12 @@ class Exporter:
 
         Raises:
             BuildError: The network cannot be compiled.
-            ConfigError: The folder is there already or cannot be written.
+            ConfigError: The folder is there already or cannot be written, or a window can have
+                several classes.
         """
+        from ecgexp.deploy.preflight import require_one_class
+
+        require_one_class(bundle.spec)
         if importlib.util.find_spec("tvm") is None:
             raise BuildError("`ecgexp export` needs apache-tvm: pip install 'ecgexp[deploy]'")
         # TVM takes seconds to import: only an export that happens pays for it.

@@ -204,7 +204,8 @@ def log_sensitivity(
 
     val = room.data.split("val")
     rows = np.linspace(0, len(val.y) - 1, min(n_windows, len(val.y))).astype(int)
-    found = measure(quantized, source, val.x[rows], val.y[rows], widths)
+    answers = room.objective().answers
+    found = measure(quantized, source, val.x[rows], val.y[rows], widths, answers=answers)
     room.run.log_artefact(write_table(found, room.folder / "sensitivity.csv"))
     room.run.log_artefact(draw_sensitivity(found, room.folder / "sensitivity.png"))
     return found

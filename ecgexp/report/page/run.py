@@ -57,6 +57,7 @@ def write_run_page(
         *_data(data_card),
         "<h2>Figures</h2>",
         _figures(figures),
+        *_pruning(figures),
         "<h2>Device</h2>",
         _device(device),
     ]
@@ -89,6 +90,8 @@ def _data(card: Mapping[str, Any]) -> list[str]:
     leads = ", ".join(card["leads"])
     note = f"{card['name']}: {card['n_samples']} samples at {card['fs_hz']:g} Hz, lead {leads}."
     caveat = [f'<p class="worse">{html.escape(card["caveat"])}</p>'] if card["caveat"] else []
+    if card["several"]:
+        note += " A window can be of several classes, or of none."
     return [f"<p>{html.escape(note)}</p>", *caveat, table(heads, rows)]
 
 
@@ -104,6 +107,24 @@ def _figures(figures: Mapping[str, float]) -> str:
         for name in names
     ]
     return table(["on the test split", "float", "quantized"], rows)
+
+
+def _pruning(figures: Mapping[str, float]) -> list[str]:
+    """Put what a network costs before pruning beside what it costs after."""
+    names = [
+        name.removeprefix("prune/").removesuffix("_before")
+        for name in figures
+        if name.startswith("prune/") and name.endswith("_before")
+    ]
+    rows = [
+        [
+            html.escape(name),
+            *(readable(figures.get(f"prune/{name}_{when}"), name) for when in ("before", "after")),
+        ]
+        for name in names
+    ]
+    note = "<p>On the target with the same quantization, nothing trained for it.</p>"
+    return ["<h2>Pruning</h2>", note, table(["", "before", "after"], rows)] if rows else []
 
 
 def _device(device: Mapping[str, Mapping[str, float]]) -> str:
