@@ -1,4 +1,4 @@
-"""Beats together with what came before them: windows, difference from the median beat, features."""
+"""Beats together with what came before them: windows of the beat and of features."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ecgexp.dataset.rhythm_features import rhythm_features
-from ecgexp.dataset.shape_features import PARTS_S, median_beats, shape_features
+from ecgexp.dataset.shape_features import BEAT_S, median_beats, shape_features
 from ecgexp.errors import ConfigError
 
 CONTEXT = "context"
@@ -21,9 +21,9 @@ _USUAL_SIZE_MV = 0.1
 class BeatContext:
     """What a window tells of the beats before it. Nothing is learnt: constants are given.
 
-    Lead 0 is the beat and lead 1 the beat minus the median of the patient's beats before it, both
-    over the size of that median beat; lead 2 holds one feature per sample, then zeros. All values
-    have about one scale and lie within `limit`, so that one int8 input quantisation serves them.
+    Lead 0 is the beat over the size of the patient's median beat; lead 1 holds one feature per
+    sample, then zeros. All values have about one scale and lie within `limit`, so that one int8
+    input quantisation serves them.
 
     Attributes:
         near_beats: Shortest look back, in beats.
@@ -31,7 +31,7 @@ class BeatContext:
         long_beats: Longest look back.
         median_beats: Beats that the median beat is over.
         refresh_beats: Beats from one median beat to the next.
-        wave_gain: Factor of leads 0 and 1.
+        wave_gain: Factor of lead 0.
         limit: All values are cut to plus and minus this.
         features: Name of a feature to its centre and spread; (value - centre) / spread is fed.
     """
@@ -76,7 +76,7 @@ class BeatContext:
 
     def leads(self, lead: str) -> tuple[str, ...]:
         """Return the names of the leads of a window."""
-        return (lead, f"{lead} - median beat", CONTEXT)
+        return (lead, CONTEXT)
 
     def measure(
         self,
@@ -108,7 +108,7 @@ class BeatContext:
         fs_hz: float,
         before_s: float,
     ) -> NDArray[np.float32]:
-        """Return what a network is fed, (beat, 3, sample); arguments as for `measure`.
+        """Return what a network is fed, (beat, 2, sample); arguments as for `measure`.
 
         Raises:
             ConfigError: There are more features than samples.
@@ -123,11 +123,10 @@ class BeatContext:
         measured = self._measure(beats, template, at_s, fs_hz, before_s)
         size = np.ptp(np.quantile(template, (0.02, 0.98), axis=1), axis=0)
         scale = self.wave_gain / (size + _USUAL_SIZE_MV)
-        made = np.zeros((len(beats), 3, n_samples))
+        made = np.zeros((len(beats), 2, n_samples))
         made[:, 0] = beats * scale[:, None]
-        made[:, 1] = (beats - template) * scale[:, None]
         for place, (name, (centre, spread)) in enumerate(self.features.items()):
-            made[:, 2, place] = (measured[name] - centre) / spread
+            made[:, 1, place] = (measured[name] - centre) / spread
         return made.clip(-self.limit, self.limit).astype(np.float32)
 
     def _template(self, beats: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -146,11 +145,10 @@ class BeatContext:
         fs_hz: float,
         before_s: float,
     ) -> dict[str, NDArray[np.float64]]:
-        spans = {"near": self.near_beats, "recent": self.recent_beats, "long": self.long_beats}
         shape = shape_features(
             np.asarray(beats, dtype=np.float64), template, fs_hz, before_s, self.recent_beats
         )
-        return {**rhythm_features(at_s, spans), **shape}
+        return {**rhythm_features(at_s, self.near_beats, self.long_beats), **shape}
 
 
 def check_window(before_s: float, after_s: float) -> None:
@@ -159,7 +157,7 @@ def check_window(before_s: float, after_s: float) -> None:
     Raises:
         ConfigError: Names the keys.
     """
-    first, last = PARTS_S["whole"]
+    first, last = BEAT_S
     if before_s < -first or after_s < last:
         raise ConfigError(
             f"dataset.tasks: beats in context need before_s of at least {-first:g} and after_s of "

@@ -69,7 +69,7 @@ class ContextCutter:
     def cut(
         self, record: str, x: NDArray[np.floating], fs_hz: float, starts: NDArray[np.int64]
     ) -> NDArray[np.floating]:
-        """Return the windows (window, 3, sample) that begin at some of the record's beats.
+        """Return the windows (window, 2, sample) that begin at some of the record's beats.
 
         Args:
             record: Name of the record, simulated or not.

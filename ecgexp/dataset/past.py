@@ -47,12 +47,6 @@ def quantile(rows: Floats, share_below: float) -> Floats:
     return np.asarray(low + (place - below) * (high - low))
 
 
-def share(rows: Floats, condition: NDArray[np.bool_]) -> Floats:
-    """Return the share of what is there in each row that fulfils a condition (beat,)."""
-    there = ~np.isnan(rows)
-    return np.asarray((condition & there).sum(axis=1) / there.sum(axis=1))
-
-
 def score(values: Floats, rows: Floats, floor: float) -> Floats:
     """Return how many median absolute deviations each value lies from the median of its row.
 
@@ -63,9 +57,3 @@ def score(values: Floats, rows: Floats, floor: float) -> Floats:
     """
     centre = median(rows)
     return (values - centre) / (median(np.abs(rows - centre[:, None])) + floor)
-
-
-def rank(values: Floats, rows: Floats) -> Floats:
-    """Return the share of each row below its value, less one half; equal ones count half."""
-    smaller = share(rows, rows < values[:, None])
-    return smaller + 0.5 * share(rows, rows == values[:, None]) - 0.5

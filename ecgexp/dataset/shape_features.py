@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ecgexp.dataset.past import Floats, median, past, score
+from ecgexp.dataset.past import Floats, median, past
 
-PARTS_S = {
-    "whole": (-0.3, 0.4),
-    "qrs": (-0.075, 0.1),
-    "p": (-0.25, -0.065),
-    "st": (0.1, 0.4),
-}
-"""Parts of a beat in seconds from the annotation."""
+BEAT_S = (-0.3, 0.4)
+"""What a window must hold, in seconds from the annotation."""
+_QRS_S, _P_S = (-0.075, 0.1), (-0.25, -0.065)
 _SHIFT_S = 0.04
 _WIDTH_S, _SIZE_S, _SLOPE_S = (-0.15, 0.2), (-0.1, 0.125), (-0.125, 0.15)
 _USUAL_WIDTH_S = 0.05
@@ -45,8 +41,9 @@ def shape_features(
 ) -> dict[str, Floats]:
     """Compare each beat with the patient's median beat.
 
-    Correlations are Pearson's; differences and powers are ln of a ratio of root mean squares
-    with 0.01 mV added to both. `..._to_usual` and `..._score` compare with the recent beats.
+    Correlations are Pearson's, the best of the QRS within 0.04 s of shift; sizes and slopes are
+    ln of a ratio with 0.01 mV (per sample) added to both. `..._to_usual` compares with the
+    recent beats.
 
     Args:
         beats: Windows without baseline in mV (beat, sample).
@@ -64,53 +61,19 @@ def shape_features(
         piece: Floats = windows[:, max(first, 0) : last]
         return piece
 
-    found: dict[str, Floats] = {}
-    whole = _rms(part(template, PARTS_S["whole"]))
-    for name, limits in PARTS_S.items():
-        beat, usual = part(beats, limits), part(template, limits)
-        found[f"{name}_correlation"] = _correlation(beat, usual)
-        found[f"{name}_difference"] = _log_ratio(_rms(beat - usual), whole)
-        found[f"{name}_power"] = _log_ratio(_rms(_centred(beat)), _rms(_centred(usual)))
-    qrs = part(template, PARTS_S["qrs"])
     most = round(_SHIFT_S * fs_hz)
-    found["qrs_best_correlation"] = np.max(
-        [_correlation(part(beats, PARTS_S["qrs"], shift), qrs) for shift in range(-most, most + 1)],
-        axis=0,
-    )
-    own = part(beats, PARTS_S["qrs"])
-    found["qrs_correlation_to_previous"] = _correlation(own, np.concatenate([own[:1], own[:-1]]))
-    width, usual_width = (_width_s(part(x, _WIDTH_S), fs_hz) for x in (beats, template))
-    found["qrs_width"] = np.log(width / _USUAL_WIDTH_S)
-    found["qrs_width_to_median"] = np.log(width / usual_width)
+    qrs = part(template, _QRS_S)
+    shifted = [part(beats, _QRS_S, shift) for shift in range(-most, most + 1)]
+    p_correlation = _correlation(part(beats, _P_S), part(template, _P_S))
     sizes = [np.ptp(part(x, _SIZE_S), axis=1) for x in (beats, template)]
-    found["qrs_size_to_median"] = _log_ratio(*sizes)
     slopes = [np.abs(np.diff(part(x, _SLOPE_S), axis=1)).max(axis=1) for x in (beats, template)]
-    found["qrs_slope_to_median"] = _log_ratio(*slopes)
-    return {**found, **_against_usual(found, recent)}
-
-
-def _against_usual(found: dict[str, Floats], recent: int) -> dict[str, Floats]:
-    """Compare with how well the recent beats agreed with their median beats."""
-    more: dict[str, Floats] = {}
-    for name in ("p", "qrs"):
-        difference = found[f"{name}_difference"]
-        rows = past(difference, recent)
-        more[f"{name}_difference_to_usual"] = difference - median(rows)
-        more[f"{name}_difference_score"] = score(difference, rows, 0.05)
-    usual_p = median(past(found["p_correlation"], recent))
-    more["usual_p_correlation"] = usual_p
-    more["usual_qrs_correlation"] = median(past(found["qrs_best_correlation"], recent))
-    more["p_correlation_to_usual"] = found["p_correlation"] - usual_p
-    return more
-
-
-def _centred(windows: Floats) -> Floats:
-    centred: Floats = windows - windows.mean(axis=1, keepdims=True)
-    return centred
-
-
-def _rms(windows: Floats) -> Floats:
-    return np.asarray(np.sqrt(np.square(windows).mean(axis=1)))
+    return {
+        "qrs_correlation": np.max([_correlation(x, qrs) for x in shifted], axis=0),
+        "qrs_width": np.log(_width_s(part(beats, _WIDTH_S), fs_hz) / _USUAL_WIDTH_S),
+        "qrs_size_to_median": _log_ratio(*sizes),
+        "qrs_slope_to_median": _log_ratio(*slopes),
+        "p_correlation_to_usual": p_correlation - median(past(p_correlation, recent)),
+    }
 
 
 def _log_ratio(value: Floats, reference: Floats) -> Floats:
@@ -118,7 +81,7 @@ def _log_ratio(value: Floats, reference: Floats) -> Floats:
 
 
 def _correlation(a: Floats, b: Floats) -> Floats:
-    a, b = _centred(a), _centred(b)
+    a, b = (x - x.mean(axis=1, keepdims=True) for x in (a, b))
     energy = np.square(a).sum(axis=1) * np.square(b).sum(axis=1)
     return np.asarray((a * b).sum(axis=1) / np.sqrt(energy + 1e-6))
 

@@ -207,49 +207,6 @@ class Fibrillation:
         return made
 
 
-@dataclass(frozen=True, kw_only=True)
-class SinusArrhythmia:
-    """Intervals that swing as with the breath; beats look as before.
-
-    Attributes:
-        of: Class of the beats to move; they keep it.
-        becomes: Not reached: no beat is made early.
-        records: Records to make others of.
-        windows_per_record: Class to the most windows that are kept of a record.
-        seed: Seed of all draws.
-        stretch_beats: Range of the beats for which the other draws hold.
-        period_beats: Range of the length of a swing.
-        depth: Range of the height of a swing, in the logarithm of an interval.
-    """
-
-    of: str
-    becomes: str
-    records: Sequence[str]
-    windows_per_record: Mapping[str, int]
-    seed: int
-    stretch_beats: Sequence[int]
-    period_beats: Sequence[float]
-    depth: Sequence[float]
-
-    def rhythm(self, rr_s: Floats, usual: NDArray[np.bool_], record: str) -> Rhythm:
-        """Return the new intervals."""
-        rng = generator(record, self.seed, 0)
-        made = rr_s.copy()
-        for part in _stretches(len(rr_s), self.stretch_beats, rng):
-            n = len(rr_s[part])
-            period = _between(rng, self.period_beats) * np.exp(rng.normal(0, 0.1, n))
-            swing = _between(rng, self.depth) * np.sin(2 * np.pi * np.cumsum(1 / period))
-            drawn = np.exp(swing + rng.normal(0, 0.02, n))
-            made[part] = _paced(rr_s[part], usual[part], drawn)
-        return Rhythm(rr_s=made, early=np.zeros(len(rr_s), dtype=bool))
-
-    def shapes(
-        self, beats: Floats, rhythm: Rhythm, record: str, fs_hz: float, before_s: float
-    ) -> Floats:
-        """Return the beats as they are."""
-        return beats
-
-
 def _before_qrs(at_s: Floats) -> Floats:
     """Return 1 up to 0.1 s before the beat, falling to 0 at 0.067 s."""
     first, last = _P_END_S

@@ -35,8 +35,6 @@ IMAGE_NETWORKS = {"cnn_scalogram_small", "efficientnet_b0"}
 
 # (option, window, classes) -> trainable, statistics, multiply-accumulates
 GOLDEN = {
-    ("beat_hybrid", "1x256", 3): (2_511, 88, 113_248),
-    ("beat_hybrid", "12x1000", 5): (3_501, 88, 904_160),
     ("cnn_avh", "1x256", 3): (855_555, 320, 4_060_160),
     ("cnn_avh", "12x1000", 5): (1_582_341, 320, 38_269_440),
     ("cnn_avh_small", "1x256", 3): (79_027, 624, 691_520),
@@ -47,6 +45,8 @@ GOLDEN = {
     ("cnn_small", "12x1000", 5): (11_861, 240, 1_987_904),
     ("cnn_scalogram_small", "1x100x100", 4): (79_924, 416, 3_057_040),
     ("cnn_scalogram_small", "2x40x57", 3): (80_611, 416, 862_176),
+    ("dense", "1x256", 3): (8_323, 0, 8_288),
+    ("dense", "12x1000", 5): (384_197, 0, 384_160),
     ("dscnn", "1x256", 3): (18_515, 1_024, 209_696),
     ("dscnn", "12x1000", 5): (23_989, 1_024, 2_146_256),
     ("efficientnet_b0", "1x100x100", 4): (4_012_096, 42_016, 99_217_600),

@@ -19,7 +19,7 @@ from ecgexp.preprocessing.resample import resample
 from tests.dataset.conftest import CLASSES, FS, SECONDS
 
 FS_HZ, BEFORE_S, N_SAMPLES = 120.0, 0.3, 84
-FEATURES = {"rr": [0.0, 0.25], "rr_score_recent": [0.0, 2.0], "qrs_correlation": [1.0, 0.3]}
+FEATURES = {"rr": [0.0, 0.25], "rr_score_long": [0.0, 2.0], "qrs_correlation": [1.0, 0.3]}
 
 
 def context(**changes: Any) -> BeatContext:
@@ -54,34 +54,24 @@ def test_rhythm_agrees_with_loops(record: tuple[np.ndarray, np.ndarray]) -> None
     found = measure(*record)
     at_s = record[1]
     rr = [at_s[1] - at_s[0], *np.diff(at_s)]
+    changes = np.abs(np.diff(np.log(rr), prepend=np.log(rr[0])))
     for i in range(1, len(at_s)):
-        logs = np.log(rr[max(0, i - 12) : i])
+        logs = np.log(rr[max(0, i - 30) : i])
         now = np.log(rr[i])
         middle = np.median(logs)
         deviation = np.median(np.abs(logs - middle)) + 0.02
         expected = {
             "rr": np.log(rr[i] / 0.8),
             "rr_change": now - np.log(rr[i - 1]),
-            "rr_to_mean_long": np.log(rr[i] / np.mean(rr[max(0, i - 30) : i])),
-            "rr_to_median_recent": now - middle,
-            "rr_score_recent": (now - middle) / deviation,
-            "rr_rank_recent": np.mean(logs < now - 1e-12) / 2
-            + np.mean(logs < now + 1e-12) / 2
-            - 0.5,
-            "rr_to_p25_long": now - np.percentile(np.log(rr[max(0, i - 30) : i]), 25),
-            "rr_to_shortest": now - np.log(min(rr[max(0, i - 5) : i])),
-            "spread_near": np.std(np.log(rr[max(0, i - 4) : i])),
-            "share_early": np.mean(logs < middle - 0.12),
+            "rr_score_long": (now - middle) / deviation,
+            "rr_to_p90_long": now - np.percentile(logs, 90),
+            "near_to_long_median": np.median(logs[-4:]) - middle,
+            "irregularity_near": np.mean(changes[max(0, i - 4) : i]),
+            "irregularity_long": np.mean(changes[max(0, i - 30) : i]),
+            "spread_long": np.std(logs),
         }
         for name, value in expected.items():
             assert found[name][i] == pytest.approx(value, abs=1e-9), (name, i)
-
-
-def test_a_run_of_early_beats_is_counted() -> None:
-    rr = np.full(60, 0.8)
-    rr[30:33] = 0.5
-    found = measure(np.ones((60, N_SAMPLES)), rr.cumsum())
-    assert np.expm1(found["early_run"][29:34]).tolist() == pytest.approx([0, 1, 2, 3, 0])
 
 
 def test_shape_compares_with_the_median_of_the_beats_before(
@@ -89,18 +79,36 @@ def test_shape_compares_with_the_median_of_the_beats_before(
 ) -> None:
     beats, at_s = record
     found = measure(beats, at_s)
-    qrs = slice(27, 48)
-    for i in (1, 7, 33, 40):  # the median is made anew for each of the first 40
+
+    def against(i: int, usual: np.ndarray) -> float:
+        """Return the best correlation of the QRS of one beat within 5 samples of shift."""
+        shifted = [beats[i, 27 + shift : 48 + shift] for shift in range(-5, 6)]
+        return float(max(np.corrcoef(qrs, usual[27:48])[0, 1] for qrs in shifted))
+
+    p_before = []
+    for i in range(1, 41):  # the median is made anew for each of the first 40
         usual = np.median(beats[max(0, i - 20) : i], axis=0)
-        correlation = np.corrcoef(beats[i, qrs], usual[qrs])[0, 1]
-        assert found["qrs_correlation"][i] == pytest.approx(correlation, abs=1e-4)
-        size = np.ptp(beats[i, 24:51]) + 0.01
-        expected = np.log(size / (np.ptp(usual[24:51]) + 0.01))
+        assert found["qrs_correlation"][i] == pytest.approx(against(i, usual), abs=1e-4)
+        size, slope = np.ptp(beats[i, 24:51]), np.abs(np.diff(beats[i, 21:54])).max()
+        expected = np.log((size + 0.01) / (np.ptp(usual[24:51]) + 0.01))
         assert found["qrs_size_to_median"][i] == pytest.approx(expected)
+        expected = np.log((slope + 0.01) / (np.abs(np.diff(usual[21:54])).max() + 0.01))
+        assert found["qrs_slope_to_median"][i] == pytest.approx(expected)
+        p = np.corrcoef(beats[i, 6:28], usual[6:28])[0, 1]
+        if i > 12:
+            expected = p - np.median(p_before[-12:])
+            assert found["p_correlation_to_usual"][i] == pytest.approx(expected, abs=5e-3)
+        p_before.append(p)
     late = np.median(beats[68:88], axis=0)  # at beat 88, kept until 96
-    assert found["qrs_correlation"][89] == pytest.approx(
-        np.corrcoef(beats[89, qrs], late[qrs])[0, 1], abs=1e-4
-    )
+    assert found["qrs_correlation"][89] == pytest.approx(against(89, late), abs=1e-4)
+
+
+def test_a_wide_qrs_is_wide() -> None:
+    at_s = np.arange(N_SAMPLES) / FS_HZ - BEFORE_S
+    beats = np.exp(-np.square(at_s / np.repeat([0.02, 0.04], 30)[:, None]))
+    width = measure(beats, 0.8 * np.arange(60.0))["qrs_width"]
+    # The size of the slope of a bell of width w has a standard deviation of w.
+    np.testing.assert_allclose(np.exp(width[[0, 59]]) * 0.05, [0.02, 0.04], rtol=0.05)
 
 
 def test_no_value_looks_ahead(record: tuple[np.ndarray, np.ndarray]) -> None:
@@ -113,22 +121,21 @@ def test_no_value_looks_ahead(record: tuple[np.ndarray, np.ndarray]) -> None:
     np.testing.assert_array_equal(part, whole[:50])
 
 
-def test_a_window_holds_beat_difference_and_features(
+def test_a_window_holds_beat_and_features(
     record: tuple[np.ndarray, np.ndarray],
 ) -> None:
     beats, at_s = record
     made = context().windows(beats, at_s, fs_hz=FS_HZ, before_s=BEFORE_S)
-    assert made.shape == (90, 3, N_SAMPLES)
+    assert made.shape == (90, 2, N_SAMPLES)
     assert np.abs(made).max() <= 4.0
     usual = np.median(beats[13:33], axis=0)
     scale = 2.5 / (np.quantile(usual, 0.98) - np.quantile(usual, 0.02) + 0.1)
     np.testing.assert_allclose(made[33, 0], np.clip(beats[33] * scale, -4, 4), atol=1e-5)
-    np.testing.assert_allclose(made[33, 1], np.clip((beats[33] - usual) * scale, -4, 4), atol=1e-5)
     measured = measure(beats, at_s)
     for place, (name, (centre, spread)) in enumerate(FEATURES.items()):
         expected = np.clip((measured[name] - centre) / spread, -4, 4)
-        np.testing.assert_allclose(made[:, 2, place], expected, atol=1e-5)
-    assert not made[:, 2, len(FEATURES) :].any()
+        np.testing.assert_allclose(made[:, 1, place], expected, atol=1e-5)
+    assert not made[:, 1, len(FEATURES) :].any()
 
 
 @pytest.mark.parametrize(
@@ -181,7 +188,7 @@ def test_windows_say_what_they_hold(
     database: Any, mitdb: Callable[..., Any], task: Callable[..., Any], flat_chain: Chain
 ) -> None:
     data = mitdb(task(), chain=flat_chain)
-    assert data.spec.leads == ("MLII", "MLII - median beat", "context")
+    assert data.spec.leads == ("MLII", "context")
     assert data.spec.features == tuple(FEATURES)
     assert (data.spec.n_samples, data.spec.fs_hz) == (N_SAMPLES, 120.0)
     assert set(data.split("val").patient) == {"102"}
@@ -223,5 +230,5 @@ def test_refuses_windows_and_records_that_do_not_fit(
         task(val_records=[110])
     every = context().measure(np.zeros((2, 60)), np.arange(2.0), fs_hz=60.0, before_s=0.5)
     many = context(features={name: [0.0, 1.0] for name in every})
-    with pytest.raises(ConfigError, match="65 features do not fit into windows of 42 samples"):
-        many.windows(np.zeros((3, 42)), np.arange(3.0), fs_hz=60.0, before_s=0.3)
+    with pytest.raises(ConfigError, match="13 features do not fit into windows of 12 samples"):
+        many.windows(np.zeros((3, 12)), np.arange(3.0), fs_hz=20.0, before_s=0.3)
