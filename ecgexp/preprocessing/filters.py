@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -36,8 +38,6 @@ def bandpass(
         ConfigError: The edges do not fit below half of the sampling rate or the order is not
             positive.
     """
-    from scipy.signal import butter
-
     if not 0 < low_hz < high_hz < fs_hz / 2:
         raise ConfigError(
             f"preprocessing: bandpass low_hz={low_hz:g}, high_hz={high_hz:g} at fs_hz={fs_hz:g}: "
@@ -45,8 +45,7 @@ def bandpass(
         )
     if order < 1:
         raise ConfigError(f"preprocessing: bandpass order={order}: needs a positive whole number")
-    sections = butter(order, (low_hz, high_hz), btype="bandpass", fs=fs_hz, output="sos")
-    return _apply(sections, x, zero_phase=zero_phase), fs_hz
+    return _apply(_band_sections(order, low_hz, high_hz, fs_hz), x, zero_phase=zero_phase), fs_hz
 
 
 def notch(
@@ -113,6 +112,15 @@ def remove_median_baseline(
         rows = [median_filter(row, odd, mode="nearest") for row in _rows(baseline)]
         baseline = np.reshape(rows, baseline.shape)
     return x - baseline, fs_hz
+
+
+@functools.cache
+def _band_sections(order: int, low_hz: float, high_hz: float, fs_hz: float) -> NDArray[np.float64]:
+    """Return the filter's sections (section, coefficient); designing it takes as long as a use."""
+    from scipy.signal import butter
+
+    sections = butter(order, (low_hz, high_hz), btype="bandpass", fs=fs_hz, output="sos")
+    return np.asarray(sections, dtype=np.float64)
 
 
 def _rows(x: NDArray[np.floating]) -> NDArray[np.floating]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from fractions import Fraction
 
@@ -36,8 +37,11 @@ def resample(
     ratio = _ratio(fs_hz, to_hz)
     if ratio == 1:
         return signal, fs_hz
+    up, down = ratio.numerator, ratio.denominator
     # Padding along the line between the ends keeps an offset from ringing at the edges.
-    resampled = resample_poly(signal, ratio.numerator, ratio.denominator, axis=-1, padtype="line")
+    resampled = resample_poly(
+        signal, up, down, axis=-1, window=_low_pass(max(up, down)), padtype="line"
+    )
     return np.asarray(resampled, dtype=np.float64), float(to_hz)
 
 
@@ -73,6 +77,14 @@ def resample_fft(
     filled = np.pad(signal, [*[(0, 0)] * (signal.ndim - 1), (0, missing)], mode="edge")
     resampled = by_spectrum(filled, n_parts * ratio.numerator, axis=-1)
     return np.asarray(resampled[..., : math.ceil(n_samples * ratio)]), float(to_hz)
+
+
+@functools.cache
+def _low_pass(factor: int) -> NDArray[np.float64]:
+    """Return the taps that `resample_poly` would design anew in every call."""
+    from scipy.signal import firwin
+
+    return np.asarray(firwin(20 * factor + 1, 1 / factor, window=("kaiser", 5.0)))
 
 
 def _ratio(fs_hz: float, to_hz: float) -> Fraction:
