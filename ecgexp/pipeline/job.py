@@ -170,7 +170,10 @@ def _stages(job: Job, experiment_run: Run, trial: Trial | None) -> None:
         ),
     ]
     if isinstance(pruning, Pruner):
-        stages.insert(1, ("prune", folder / PRUNED, lambda: prune_network(room, pruning)))
+        deploys = trial is None and "limits" in config["deploy"]
+        stages.insert(
+            1, ("prune", folder / PRUNED, lambda: prune_network(room, pruning, deploys=deploys))
+        )
     if trial is None:
         stages.append(("test", folder / FLOAT_ONNX, lambda: measure_on_test(room)))
     elif "export" not in trial.stages:

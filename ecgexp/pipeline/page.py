@@ -57,6 +57,12 @@ def _pictures(folder: Path) -> list[Picture]:
         ("Augmentation", "What each effect does to a training window.", "augmentation.png"),
         ("Channels", "What pruning left of each layer.", "channels.png"),
         ("Sensitivity", "What each layer alone costs when it is rounded.", "sensitivity.png"),
+        ("Bits", "How many bits the weights of each layer have.", "bits_per_layer.png"),
+        (
+            "Ranges",
+            "Channels of each layer before and after equalisation: closer together loses less.",
+            "channel_ranges.png",
+        ),
     ]
     layers = sorted(folder.glob("deploy/*/**/layers.png"))
     listed += [

@@ -34,6 +34,7 @@ def quantize_network(room: Room, name: str) -> None:
             validation accuracy.
     """
     from ecgexp.quantization.bundle import write_bundle
+    from ecgexp.quantization.spread import log_equalisation
     from ecgexp.training.room import RetrainingQuantizer
 
     folder = room.folder
@@ -46,6 +47,8 @@ def quantize_network(room: Room, name: str) -> None:
         onnx = quantizer.quantize(float_onnx, calibration, onnx)
         if getattr(quantizer, "sensitivity", 0):
             _log_sensitivity(room, quantizer, calibration)
+    if quantizer.untrained.equalizes:
+        log_equalisation(room, quantizer.untrained, float_onnx, calibration)
     if quantizer.scheme != "none":
         _check(room, onnx, quantizer.max_drop)
     _log_size(room, onnx)

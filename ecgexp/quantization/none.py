@@ -20,6 +20,12 @@ class NoQuantization:
     scheme: Scheme = "none"
     n_calibration = 0
     max_drop: float | None = None
+    equalizes = False
+
+    @property
+    def untrained(self) -> NoQuantization:
+        """What quantizes without training: itself."""
+        return self
 
     def quantize(self, float_onnx: Path, calibration: NDArray[np.float32], out: Path) -> Path:
         """Copy the float network.

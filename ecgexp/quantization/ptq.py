@@ -97,6 +97,11 @@ class StaticInt8:
         self.sensitivity = sensitivity
         self.max_drop = max_drop
 
+    @property
+    def untrained(self) -> StaticInt8:
+        """What quantizes without training: itself."""
+        return self
+
     def quantize(
         self,
         float_onnx: Path,

@@ -104,7 +104,9 @@ def _decibel(signal: float, noise: float) -> float:
     return min(_SILENCE_DB, 10 * float(np.log10(max(signal, 1e-30) / noise)))
 
 
-def assign(rows: Sequence[Sensitivity], budget_bytes: int) -> tuple[LayerBits, ...]:
+def assign(
+    rows: Sequence[Sensitivity], budget_bytes: int, *, spent_bytes: float
+) -> tuple[LayerBits, ...]:
     """Choose the widths that fit a budget and cost least.
 
     Starts with the widest of every layer and narrows, again and again, the one whose logits change
@@ -113,6 +115,7 @@ def assign(rows: Sequence[Sensitivity], budget_bytes: int) -> tuple[LayerBits, .
     Args:
         rows: From `measure`, at least one width per layer.
         budget_bytes: Largest sum of weights x bits / 8.
+        spent_bytes: What layers of given widths take of it already.
 
     Raises:
         ConfigError: Not even the narrowest widths fit.
@@ -120,7 +123,8 @@ def assign(rows: Sequence[Sensitivity], budget_bytes: int) -> tuple[LayerBits, .
     table: dict[str, dict[int, Sensitivity]] = {}
     for row in rows:
         table.setdefault(row.layer, {})[row.bits] = row
-    smallest = sum(min(w) * next(iter(w.values())).n_values for w in table.values()) / 8
+    smallest = spent_bytes
+    smallest += sum(min(w) * next(iter(w.values())).n_values for w in table.values()) / 8
     if smallest > budget_bytes:
         raise ConfigError(
             f"quantization.budget_bytes={budget_bytes}: with the fewest bits of "
@@ -130,7 +134,8 @@ def assign(rows: Sequence[Sensitivity], budget_bytes: int) -> tuple[LayerBits, .
     chosen = {layer: max(widths) for layer, widths in table.items()}
 
     def size() -> float:
-        return sum(bits * table[layer][bits].n_values for layer, bits in chosen.items()) / 8
+        free = sum(bits * table[layer][bits].n_values for layer, bits in chosen.items())
+        return spent_bytes + free / 8
 
     while size() > budget_bytes:
         best = min(

@@ -19,6 +19,8 @@ from ecgexp.quantization.export import export_onnx
 from ecgexp.quantization.ptq import StaticInt8
 from ecgexp.quantization.ranges import best_range
 from ecgexp.quantization.reference import run_onnx
+from ecgexp.quantization.spread import measure_spread
+from ecgexp.report.spread import channel_ranges
 from ecgexp.types import SignalSpec
 
 SPEC = SignalSpec(fs_hz=100.0, leads=("II",), n_samples=400, labels=("A", "B", "C"))
@@ -70,6 +72,39 @@ def test_equalisation_changes_ranges_and_not_the_function(name: str, tmp_path: P
         for model in (onnx.load(prepared), changed)
     )
     assert any(not np.allclose(before[key], after[key]) for key in before)
+
+
+def test_the_picture_of_equalisation_shows_what_it_did(tmp_path: Path) -> None:
+    """Weights and outputs as torch has them; behind a depthwise layer channels come together."""
+    source = uneven("dscnn", tmp_path)
+    rows = {}
+    for equalises in (False, True):
+        path = ptq(equalize=equalises).prepare(source, windows(24), tmp_path / f"{equalises}.onnx")
+        rows[equalises] = measure_spread(onnx.load(path), windows(24), tmp_path)
+    prepared = onnx.load(tmp_path / "False.onnx")
+    constants = {t.name: numpy_helper.to_array(t) for t in prepared.graph.initializer}
+    first = rows[False][0]
+    weight = constants[first.layer]
+    np.testing.assert_allclose(first.weights, [np.abs(channel).max() for channel in weight])
+    conv = next(node for node in prepared.graph.node if first.layer in node.input)
+    stride = next(a.ints[0] for a in conv.attribute if a.name == "strides")
+    bias = torch.from_numpy(constants[conv.input[2]].copy()) if len(conv.input) > 2 else None
+    out = torch.nn.functional.conv1d(
+        torch.nn.functional.pad(torch.from_numpy(windows(24)), _sides(conv)),
+        torch.from_numpy(weight.copy()), bias, stride,
+    )  # fmt: skip
+    np.testing.assert_allclose(first.outputs, out.abs().amax(dim=(0, 2)).numpy(), rtol=1e-4)
+    ratios = {
+        equalised: np.mean([np.log(row.outputs.max() / row.outputs.min()) for row in found])
+        for equalised, found in rows.items()
+    }
+    assert ratios[True] < 0.8 * ratios[False]
+    picture = channel_ranges(rows[False], rows[True], tmp_path / "ranges.png")
+    assert picture.stat().st_size > 10_000
+
+
+def _sides(conv: onnx.NodeProto) -> list[int]:
+    return next(list(a.ints) for a in conv.attribute if a.name == "pads")
 
 
 @pytest.mark.parametrize(

@@ -68,11 +68,14 @@ def test_the_least_harmful_layers_are_narrowed() -> None:
         row("a", 8, 100, 0.0), row("a", 4, 100, 9.0), row("b", 8, 100, 0.0),
         row("b", 4, 100, 1.0), row("c", 8, 100, 0.0), row("c", 4, 100, 2.0),
     ]  # fmt: skip
-    chosen = {rule.match: rule.bits for rule in assign(rows, 200)}
-    assert chosen == {"a": 8, "b": 4, "c": 4}
-    assert {rule.bits for rule in assign(rows, 300)} == {8}
+    for spent in (0.0, 40.0):
+        chosen = {r.match: r.bits for r in assign(rows, 200 + int(spent), spent_bytes=spent)}
+        assert chosen == {"a": 8, "b": 4, "c": 4}
+    assert {rule.bits for rule in assign(rows, 300, spent_bytes=0.0)} == {8}
     with pytest.raises(ConfigError, match=r"budget_bytes=149: .* the weights take 150 bytes"):
-        assign(rows, 149)
+        assign(rows, 149, spent_bytes=0.0)
+    with pytest.raises(ConfigError, match=r"budget_bytes=180: .* the weights take 200 bytes"):
+        assign(rows, 180, spent_bytes=50.0)
 
 
 def test_few_bits_start_from_the_best_step(tmp_path: Path) -> None:

@@ -78,6 +78,11 @@ class AdaptiveMultiBit:
             )
         if rounds < 1:
             raise ConfigError(f"quantization.rounds={rounds}: write at least 1")
+        if activations.equalizes:
+            raise ConfigError(
+                "quantization.activations.equalize=true: equalisation would tear apart the weights "
+                "that share coordinates; write false"
+            )
         self._rules = layers
         self._stages = [stage for _ in range(rounds) for stage in every_round] + list(finish)
         self._removal = Removal(bits=bits, top_k=top_k)
@@ -85,6 +90,11 @@ class AdaptiveMultiBit:
         self._activations = activations
         self.n_calibration = activations.n_calibration
         self.max_drop = activations.max_drop
+
+    @property
+    def untrained(self) -> StaticInt8:
+        """What quantizes without training: int8 without codes."""
+        return self._activations
 
     def retrain(
         self,

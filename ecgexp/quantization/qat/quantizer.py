@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 STAGE = "qat"
 WEIGHTS = "model_qat_float.onnx"
+WIDEST = 8
 
 
 class QuantizationAware:
@@ -63,6 +64,11 @@ class QuantizationAware:
         self._optimizer = optimizer
         self.n_calibration = start.n_calibration
         self.max_drop = start.max_drop
+
+    @property
+    def untrained(self) -> StaticInt8:
+        """What quantizes without training: where this begins."""
+        return self._start
 
     def retrain(
         self,
@@ -116,6 +122,7 @@ class QuantizationAware:
 
     def _report(self, room: TrainingRoom, network: QuantizedNetwork, out: Path) -> None:
         """Log bits and bytes, and how far torch and ONNX Runtime are apart on the result."""
+        from ecgexp.report.bits import bits_per_layer
         from ecgexp.training.evaluate import predict_logits
 
         windows = room.data.split("val").x
@@ -132,6 +139,11 @@ class QuantizationAware:
                 **{f"quantization/bits/{w.name}": w.bits for w in network.weights.values()},
             }
         )
+        if any(weight.bits < WIDEST for weight in network.weights.values()):
+            bits = {name: float(weight.bits) for name, weight in network.weights.items()}
+            weights = {name: weight.n_values for name, weight in network.weights.items()}
+            picture = room.folder / "bits_per_layer.png"
+            room.run.log_artefact(bits_per_layer(bits, weights, n_bits / n_values, picture))
 
 
 class MixedPrecision(QuantizationAware):
@@ -181,15 +193,21 @@ class MixedPrecision(QuantizationAware):
         if self._budget_bytes is None:
             return self._layers
         rows = log_sensitivity(room, quantized, source, self._widths, self._n_windows)
-        given = [
+        free_rows = [
             row
             for row in rows
             if not any(fnmatch.fnmatch(row.layer, rule.match) for rule in self._layers)
         ]
         chosen = QuantizedNetwork(quantized, source, self._layers).weights.values()
-        free = {row.layer for row in given}
-        spent = sum(w.bits * w.n_values for w in chosen if w.name not in free) // 8
-        return (*self._layers, *assign(given, self._budget_bytes - spent))
+        free = {row.layer for row in free_rows}
+        if not free:
+            raise ConfigError(
+                f"quantization.budget_bytes={self._budget_bytes}: quantization.layers gives every "
+                "layer its bits, nothing is left to choose; write quantization.layers=[] or rules "
+                "that leave layers out"
+            )
+        spent = sum(w.bits * w.n_values for w in chosen if w.name not in free) / 8
+        return (*self._layers, *assign(free_rows, self._budget_bytes, spent_bytes=spent))
 
 
 def log_sensitivity(
