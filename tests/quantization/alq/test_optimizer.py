@@ -59,7 +59,7 @@ def test_weights_follow_the_model(phase: Phase) -> None:
         p, h = reference.amsgrad(gradients, RATE)
         target = origin - p / h
         found = step(layer, optimizer, gradients[-1])
-        np.testing.assert_allclose(found, described(2, coordinates, target, h), atol=1e-5)
+        np.testing.assert_allclose(found, described(2, coordinates, target, h), rtol=0, atol=1e-6)
         origin = target if phase == "master" else found
 
 
@@ -75,7 +75,7 @@ def test_coordinates_follow_amsgrad() -> None:
     mean, square = bases @ (0.1 * first)[:, :, None], 0.001 * (first**2).sum(1, keepdims=True)
     h = (np.sqrt(square) + 1e-8) / np.sqrt(0.001)
     moved = alpha - RATE * mean[:, :, 0] / 0.1 / h
-    np.testing.assert_allclose(found, np.einsum("gi,gin->gn", moved, bases), atol=1e-6)
+    np.testing.assert_allclose(found, np.einsum("gi,gin->gn", moved, bases), rtol=0, atol=1e-6)
 
 
 def test_biases_take_adam_steps() -> None:
