@@ -23,6 +23,7 @@ GROUPS = sorted({group for group, _ in OPTIONS})
 SPEC = SignalSpec(fs_hz=100.0, leads=("MLII",), n_samples=500, labels=("a", "b", "c"))
 IMAGES = replace(SPEC, n_rows=50)
 OVER_IMAGES = {"cnn_scalogram_small", "efficientnet_b0"}
+SEVERAL = replace(SPEC, several=True)
 
 
 # One objective, and a space that a grid can cover.
@@ -68,7 +69,10 @@ def test_option_builds(group: str, option: str, tmp_path: Path) -> None:
     node = job.config[group]
     runtime = {
         "architecture": {"spec": IMAGES if option in OVER_IMAGES else SPEC},
-        "objective": {"spec": SPEC, "class_counts": (5, 7, 9)},
+        "objective": {
+            "spec": SEVERAL if option == "multilabel" else SPEC,
+            "class_counts": (5, 7, 9),
+        },
         "trainer": {"callbacks": [], "logger": False, "default_root_dir": str(tmp_path)},
     }
     if group == "callbacks":
