@@ -60,16 +60,16 @@ def test_faults_are_one_message_and_leave_nothing(
 
 
 @pytest.mark.slow
-def test_an_old_run_is_exported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_old_run_is_exported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.integration.conftest import SMALL
 
-    home = f"paths.home={tmp_path}"
-    assert main(["run", *SMALL, home, "deploy=none", "format=json"]) == 0
+    place = f"paths.home={home}"
+    assert main(["run", *SMALL, place, "deploy=none", "format=json"]) == 0
     run_id = json.loads(capsys.readouterr().out)["run_id"]
     options = ["export.codegen=c", "export.archive=zip", "format=json"]
-    assert main(["export", f"run_id={run_id}", home, *options]) == 0
+    assert main(["export", f"run_id={run_id}", place, *options]) == 0
     told = json.loads(capsys.readouterr().out)
     assert Path(told["archive"]).is_file()
-    assert Path(told["folder"]).parent == tmp_path / "export"
+    assert Path(told["folder"]).parent == home / "export"
     metadata = json.loads((Path(told["folder"]) / "metadata.json").read_text())
     assert metadata["scheme"] == "ptq_int8"

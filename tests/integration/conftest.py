@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from ecgexp.__main__ import main
+
 SMALL = (
     "debug=smoke",
     "dataset.n_patients=40",
@@ -77,11 +79,26 @@ class Command:
 
 
 @pytest.fixture
-def ecgexp(tmp_path: Path) -> Command:
-    """The command on a fresh home, started from a foreign folder."""
+def ecgexp(home: Path, tmp_path: Path) -> Command:
+    """The command on a home without runs, started from a foreign folder."""
     cwd = tmp_path / "elsewhere"
     cwd.mkdir()
-    return Command(tmp_path / "home", cwd)
+    return Command(home, cwd)
+
+
+@pytest.fixture
+def here(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Done]:
+    """The command on the same home in this process, whose imports are done."""
+    monkeypatch.setenv("ECGEXP_HOME", str(home))
+
+    def run(*words: str) -> Done:
+        capsys.readouterr()
+        code = main([*words])
+        return Done(code, *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

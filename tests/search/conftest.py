@@ -26,8 +26,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def ecgexp(tmp_path: Path) -> Command:
-    """The command on a fresh home, started from a foreign folder."""
+def ecgexp(home: Path, tmp_path: Path) -> Command:
+    """The command on a home without runs, started from a foreign folder."""
     cwd = tmp_path / "elsewhere"
     cwd.mkdir()
-    return Command(tmp_path / "home", cwd)
+    return Command(home, cwd)

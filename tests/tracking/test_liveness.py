@@ -76,8 +76,8 @@ def test_dead_runs_are_marked_killed_and_live_ones_are_left(store: Store) -> Non
     assert [run.run_id for run in store.bury_dead(parents=True)] == [held.run_id]
 
 
-def test_a_searched_run_is_a_job_or_a_parent(tmp_path: Path) -> None:
-    store = Store(experiment="tests", home=tmp_path)
+def test_a_searched_run_is_a_job_or_a_parent(home: Path) -> None:
+    store = Store(experiment="tests", home=home)
     parent = store.start(name="sweep", params={}, tags={names.KIND_TAG: "sweep"})
     job = store.start(name="job", params={}, tags={names.PARENT_TAG: parent.run_id})
     assert [run.run_id for run in store.search()] == [job.run_id]

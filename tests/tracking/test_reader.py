@@ -24,16 +24,8 @@ def comparable(runs: list[Found]) -> list[tuple[str, ...]]:
     )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh database: making one takes MLflow seconds."""
-    store = Store(experiment="one", home=tmp_path_factory.mktemp("home"))
-    store.open()
-    return store.database
-
-
-def test_reads_what_the_client_reads(tmp_path: Path, migrated: Path) -> None:
-    shutil.copy(migrated, tmp_path)
+def test_reads_what_the_client_reads(tmp_path: Path, fresh_store: Path) -> None:
+    shutil.copy(fresh_store, tmp_path)
     store = Store(experiment="one", home=tmp_path)
     other = Store(experiment="other", home=tmp_path)
     for number in range(3):
@@ -61,8 +53,8 @@ def test_schema_is_the_installed_mlflow_s_newest() -> None:
 
 
 @pytest.fixture
-def newer(tmp_path: Path, migrated: Path) -> Store:
-    shutil.copy(migrated, tmp_path)
+def newer(tmp_path: Path, fresh_store: Path) -> Store:
+    shutil.copy(fresh_store, tmp_path)
     store = Store(experiment="one", home=tmp_path)
     with sqlite3.connect(store.database) as connection:
         connection.execute("update alembic_version set version_num = 'fedcba987654'")
@@ -106,8 +98,8 @@ os._exit(1)
 """
 
 
-def test_what_a_killed_writer_left_is_rolled_back(tmp_path: Path, migrated: Path) -> None:
-    shutil.copy(migrated, tmp_path)
+def test_what_a_killed_writer_left_is_rolled_back(tmp_path: Path, fresh_store: Path) -> None:
+    shutil.copy(fresh_store, tmp_path)
     database = tmp_path / "mlflow.db"
     subprocess.run([sys.executable, "-c", KILLED_IN_A_TRANSACTION, str(database)], check=False)
     assert database.with_name("mlflow.db-journal").stat().st_size > 0

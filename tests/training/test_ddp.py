@@ -73,15 +73,13 @@ def test_an_error_in_one_of_the_processes_is_the_fits_own(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-def test_the_pipeline_runs_on_two_processes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    words = [*SMALL, "trainer=ddp", "deploy=none", f"paths.home={tmp_path}", "--quiet"]
+def test_the_pipeline_runs_on_two_processes(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [*SMALL, "trainer=ddp", "deploy=none", f"paths.home={home}", "--quiet"]
     assert main(["run", *words]) == 0
     done = json.loads(capsys.readouterr().out)
     assert done["status"] == "FINISHED"
-    client = Store(experiment="ecgexp", home=tmp_path).open()
-    rows = load_checkpoint(tmp_path / "runs" / done["run_id"] / "best.ckpt").history
+    client = Store(experiment="ecgexp", home=home).open()
+    rows = load_checkpoint(home / "runs" / done["run_id"] / "best.ckpt").history
     for name in ("train/loss", "val/f1_macro"):
         logged = client.get_metric_history(done["run_id"], name)
         assert len(logged) == 2
