@@ -1,7 +1,6 @@
 """Runs: status, stages, artefacts, and the errors of the store."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -124,23 +123,3 @@ def test_home_that_cannot_be_written(tmp_path: Path) -> None:
     file.write_text("")
     with pytest.raises(TrackingError, match=r"paths\.home=.*choose another folder"):
         Store(experiment="x", home=file / "home").open()
-
-
-OPEN = """
-import sys
-from pathlib import Path
-from ecgexp.tracking.store import Store
-run = Store(experiment="x", home=Path(sys.argv[1])).start(name="n", params={"a": 1}, tags={})
-with run.active():
-    run.log_metrics({"m": 1.0})
-"""
-
-
-@pytest.mark.slow
-def test_four_processes_open_a_fresh_store_at_once(tmp_path: Path) -> None:
-    words = [sys.executable, "-c", OPEN, str(tmp_path)]
-    processes = [subprocess.Popen(words) for _ in range(4)]
-    assert [process.wait(timeout=120) for process in processes] == [0] * 4
-    runs = Store(experiment="x", home=tmp_path).search()
-    assert [run.status for run in runs] == ["FINISHED"] * 4
-    assert all(run.metrics == {"m": 1.0} for run in runs)
