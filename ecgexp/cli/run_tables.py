@@ -13,7 +13,7 @@ from rich.table import Table
 from ecgexp.cli.tables import number, show_json, wide_console
 from ecgexp.selection.choose import Row, column_names
 from ecgexp.selection.figures import figure
-from ecgexp.selection.links import run_url
+from ecgexp.selection.links import in_mlflow, run_url
 from ecgexp.tracking import names
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def show_selection(
     elif config["format"] == "csv":
         _write_csv(rows, columns)
     else:
-        _print(rows, columns, link)
+        _print(rows, columns, f"In {in_mlflow(config)}: {link}")
 
 
 def _write_csv(rows: Sequence[Row], columns: dict[str, str]) -> None:
@@ -56,7 +56,7 @@ def _write_csv(rows: Sequence[Row], columns: dict[str, str]) -> None:
         writer.writerow([row.run.run_id, row.run.name, int(row.pareto), *plain])
 
 
-def _print(rows: Sequence[Row], columns: dict[str, str], link: str) -> None:
+def _print(rows: Sequence[Row], columns: dict[str, str], last: str) -> None:
     table = Table(title=f"{len(rows)} runs; * on the Pareto front", title_justify="left")
     table.add_column("")
     table.add_column("run", overflow="fold")
@@ -68,7 +68,7 @@ def _print(rows: Sequence[Row], columns: dict[str, str], link: str) -> None:
         table.add_row("*" if row.pareto else "", f"{row.run.name}\n{row.run.run_id}", *figures)
     console = wide_console()
     console.print(table)
-    console.print(f"In MLflow, while `ecgexp ui` runs: {link}", soft_wrap=True, markup=False)
+    console.print(last, soft_wrap=True, markup=False)
 
 
 def formatted(run: Found, name: str) -> str:

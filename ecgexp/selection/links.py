@@ -25,6 +25,11 @@ def base_url(config: dict[str, Any]) -> str:
     return f"http://{config['host']}:{config['port']}"
 
 
+def in_mlflow(config: dict[str, Any]) -> str:
+    """Return what the addresses open, and when: a server's always, ours while it is served."""
+    return "MLflow" if config["tracking"].get("uri") else "MLflow, while `ecgexp ui` runs"
+
+
 def run_list_url(job: Job, condition: str = "") -> str:
     """Return the address of the run list, with the condition as its filter where MLflow can."""
     config = job.config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ecgexp.pipeline import open_store
 from ecgexp.selection.figures import costs, figure, full_name, is_cost, short_names
 from ecgexp.selection.front import pareto_front
-from ecgexp.selection.links import DEFAULT_URL
+from ecgexp.selection.links import DEFAULT_URL, in_mlflow
 from ecgexp.tracking import names
 from ecgexp.tracking.found import Found
 
@@ -51,14 +51,21 @@ def log_overview(parent: Run, run_ids: Collection[str], config: dict[str, Any]) 
     pages = config["tracking"].get("uri") or DEFAULT_URL
     links = {run.run_id: f"{pages}/#/experiments/{number}/runs/{run.run_id}" for run in done}
     title = parent.tags.get("mlflow.runName", "sweep")
-    files = write_overview(parent.folder, done, target, title=title, links=links)
+    note = f"Links open {in_mlflow(config)}."
+    files = write_overview(parent.folder, done, target, title=title, links=links, note=note)
     for path in files:
         parent.log_artefact(path)
     return files
 
 
 def write_overview(
-    folder: Path, runs: Sequence[Found], target: str, *, title: str, links: dict[str, str]
+    folder: Path,
+    runs: Sequence[Found],
+    target: str,
+    *,
+    title: str,
+    links: dict[str, str],
+    note: str,
 ) -> list[Path]:
     """Write `sweep.html`, and `front.png` where two runs have what it shows; return the paths."""
     from ecgexp.report.page import Axis, Entry, write_runs_page
@@ -92,7 +99,7 @@ def write_overview(
         folder / PAGE,
         title=title,
         note=f"{len(runs)} runs on {target}; Pareto front of {', '.join(OBJECTIVES)}. Cycles are "
-        "estimated from the instruction mix. Links open MLflow while `ecgexp ui` runs.",
+        f"estimated from the instruction mix. {note}",
         axes=axes,
         entries=entries,
         shown=(full_name(COST, target), full_name(QUALITY, target)),

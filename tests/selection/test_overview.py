@@ -75,7 +75,7 @@ def test_the_picture_shows_the_deployed_networks_by_what_was_varied(
         replace(found(f"quantization={name} seed=1"), name=name, metrics=metrics)
         for name, metrics in figures.items()
     ]
-    page, picture = write_overview(tmp_path, runs, "corstone300_m55", title="t", links={})
+    page, picture = write_overview(tmp_path, runs, "corstone300_m55", title="t", links={}, note="")
     assert picture == tmp_path / "front.png"
     points, quality, panels, _ = drawn[0]
     assert quality == "accuracy of the deployed network, test split"

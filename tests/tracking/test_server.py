@@ -150,6 +150,8 @@ def test_the_verbs_work_on_a_server(server: MlflowServer, outage: Outage) -> Non
     assert (code, row["run_id"], row["deployable"]) == (0, run_id, "true")
     assert row["metrics"]["deploy/host/golden_equal"] == 1.0
     assert row["link"].startswith(f"{server.uri}/#/experiments/")
+    code, table = said("select", "f1 > 0", *words)
+    assert (code, table.splitlines()[-1][:20]) == (0, f"In MLflow: {server.uri}"[:20])
     assert said("gather", "f1 > 0", *words)[0] == 0
     other = store(server, outage.home).start(name="other", params={"seed": 7}, tags={})
     with other.active():
