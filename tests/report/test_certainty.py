@@ -100,3 +100,17 @@ def test_the_page_of_a_run_stands_alone(tmp_path: Path) -> None:
     assert "data:image/png;base64," in page
     assert "Nowhere" not in page
     assert "http" not in page.replace("http-equiv", "")
+
+
+def test_several_classes_are_calibrated_answer_by_answer() -> None:
+    source = np.random.default_rng(3)
+    probability = source.random((400, 3))
+    y = (source.random((400, 3)) < probability**2).astype(np.int64)  # too sure of a yes
+    sure = np.maximum(probability, 1 - probability).ravel()
+    hit = ((probability >= 0.5) == y).ravel()
+    place = np.minimum((sure * 10).astype(int), 9)
+    error = sum(
+        abs(sure[place == bin].mean() - hit[place == bin].mean()) * (place == bin).mean()
+        for bin in range(5, 10)
+    )
+    assert calibration_error(y, probability) == pytest.approx(error)
