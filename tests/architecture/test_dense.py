@@ -23,7 +23,8 @@ SPEC = SignalSpec(
 
 def make(**changes: Any) -> Dense:
     torch.manual_seed(0)
-    return Dense(**({"spec": SPEC, "hidden": 32, "dropout": 0.1} | changes))
+    values: dict[str, Any] = {"spec": SPEC, "hidden": 32, "dropout": 0.1}
+    return Dense(**(values | changes))
 
 
 def read_by(network: torch.nn.Module) -> torch.Tensor:

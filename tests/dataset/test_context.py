@@ -85,7 +85,7 @@ def test_shape_compares_with_the_median_of_the_beats_before(
         shifted = [beats[i, 27 + shift : 48 + shift] for shift in range(-5, 6)]
         return float(max(np.corrcoef(qrs, usual[27:48])[0, 1] for qrs in shifted))
 
-    p_before = []
+    p_before: list[float] = []
     for i in range(1, 41):  # the median is made anew for each of the first 40
         usual = np.median(beats[max(0, i - 20) : i], axis=0)
         assert found["qrs_correlation"][i] == pytest.approx(against(i, usual), abs=1e-4)
