@@ -6,10 +6,11 @@ from ecgexp.config.build import build
 from ecgexp.errors import ConfigError
 from ecgexp.pipeline.parts import build_network
 from ecgexp.pipeline.room import Room
+from ecgexp.training.room import LayerQuantizer, Pruner
 
 
 def check_stages(room: Room) -> None:
-    """Check that data, network, objective and deploy fit each other.
+    """Check that data, network, objective, what makes it smaller, and deploy fit each other.
 
     Raises:
         ConfigError: Names the key to change.
@@ -21,7 +22,21 @@ def check_stages(room: Room) -> None:
             f"has {n_val}; use at most {n_val}, or validate on more"
         )
     _try_batch(room)
+    _try_smaller(room)
     build(room.config["deploy"], path="deploy").check_network(room.data.spec)
+
+
+def _try_smaller(room: Room) -> None:
+    """Build the methods that make the network smaller, and ask them about an untrained one."""
+    import torch
+
+    quantizer = build(room.config["quantization"], path="quantization")
+    pruning = build(room.config["pruning"], path="pruning")
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(pruning, Pruner):
+            pruning.check(build_network(room.config, room.data.spec), room.data.spec.window_shape)
+        elif isinstance(quantizer, LayerQuantizer):
+            quantizer.check(build_network(room.config, room.data.spec))
 
 
 def _try_batch(room: Room) -> None:

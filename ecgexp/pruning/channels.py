@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -83,6 +84,28 @@ class ChannelPruning:
         self.n_batches = n_batches
         self.max_epochs = max_epochs
         self.optimizer = optimizer
+
+    def check(self, network: nn.Module, window_shape: Sequence[int]) -> None:
+        """Try on an untrained network, which is changed, what can be known before training.
+
+        Args:
+            network: The network that will be pruned.
+            window_shape: Shape of a window.
+
+        Raises:
+            ConfigError: The ratio leaves a layer without channels, or the network's channels cannot
+                be followed.
+        """
+        name = "l1" if self.importance == "taylor" else self.importance
+        remove_channels(
+            network,
+            torch.zeros(1, *window_shape),
+            ratio=self.ratio,
+            measure=importance(name, network),
+            is_global=self.scope == "global",
+            max_layer_ratio=self.max_layer_ratio,
+            round_to=self.round_to,
+        )
 
     def prune(self, room: TrainingRoom, out: Path) -> tuple[nn.Module, nn.Module]:
         """Prune and train; steps that an earlier start finished are not done again.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -102,9 +103,26 @@ def load_into(network: torch.nn.Module, path: Path) -> None:
         network.load_state_dict(state)
     except RuntimeError as error:
         raise ExportError(
-            f"{path}: the checkpoint is of another network than {type(network).__name__}: {error}; "
-            "rebuild the network from the checkpoint's own configuration"
+            f"{path}: the checkpoint is of another network than {type(network).__name__}: "
+            f"{_differences(network.state_dict(), state)}; rebuild the network from the "
+            "checkpoint's own configuration"
         ) from error
+
+
+def _differences(own: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> str:
+    """Count what does not fit, and name the first of each kind."""
+    kinds = {
+        "missing in it": [name for name in own if name not in found],
+        "unknown to the network": [name for name in found if name not in own],
+        "of another shape": [
+            f"{name} {tuple(found[name].shape)} for {tuple(tensor.shape)}"
+            for name, tensor in own.items()
+            if name in found and found[name].shape != tensor.shape
+        ],
+    }
+    return ", ".join(
+        f"{len(names)} tensors {kind} (first {names[0]})" for kind, names in kinds.items() if names
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:

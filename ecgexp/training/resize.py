@@ -16,12 +16,17 @@ def resize(network: nn.Module, state: Mapping[str, Tensor]) -> None:
 
     Args:
         network: The network as its configuration describes it.
-        state: Tensors by name; a name that the network lacks is ignored.
+        state: Tensors by name; a name that the network lacks is ignored, and so is a weight with
+            more channels or other taps: no pruning of this network left it.
     """
     for name, module in network.named_modules():
         weight = state.get(f"{name}.weight" if name else "weight")
         own = getattr(module, "weight", None)
         if weight is None or own is None or own.shape == weight.shape:
+            continue
+        if weight.shape[2:] != own.shape[2:] or any(
+            left > had for left, had in zip(weight.shape, own.shape, strict=False)
+        ):
             continue
         if isinstance(module, nn.Conv1d | nn.Conv2d):
             if module.groups > 1 and module.groups == module.out_channels:

@@ -78,8 +78,19 @@ class RetrainingQuantizer(Protocol):
 
 
 @runtime_checkable
+class LayerQuantizer(Protocol):
+    """A quantization whose options name layers, so that they can be checked before training."""
+
+    def check(self, network: nn.Module) -> None:
+        """Raise ConfigError where the options do not fit a network that is not trained yet."""
+
+
+@runtime_checkable
 class Pruner(Protocol):
     """A method that removes channels and trains again."""
+
+    def check(self, network: nn.Module, window_shape: Sequence[int]) -> None:
+        """Raise ConfigError where an untrained network, which is changed, cannot be pruned so."""
 
     def prune(self, room: TrainingRoom, out: Path) -> tuple[nn.Module, nn.Module]:
         """Write the checkpoint of a smaller network; return the network before and after.

@@ -15,6 +15,7 @@ from ecgexp.training.checkpoint import (
     load_into,
     load_network_state,
 )
+from ecgexp.training.resize import resize
 
 
 @pytest.fixture
@@ -47,8 +48,25 @@ def test_carries_what_is_needed_to_use_it(fitted: Any, spec: Any) -> None:
 
 def test_loads_into_the_same_network_only(fitted: Any) -> None:
     load_into(fitted.network, fitted.best)
-    with pytest.raises(ExportError, match=r"best\.ckpt: .* is of another network than Linear"):
+    with pytest.raises(
+        ExportError,
+        match=r"best\.ckpt: .* is of another network than Linear: \d+ tensors missing "
+        r"in it \(first weight\), \d+ tensors unknown to the network \(first \S+\); rebuild",
+    ):
         load_into(torch.nn.Linear(2, 2), fitted.best)
+
+
+def test_a_pruned_checkpoint_shrinks_channels_and_nothing_else() -> None:
+    """A weight with other taps or more channels is no pruned one, and does not load."""
+
+    def made(*sizes: int) -> torch.nn.Sequential:
+        return torch.nn.Sequential(torch.nn.Conv1d(*sizes))
+
+    for sizes in ((4, 4, 5), (4, 16, 3), (8, 8, 3)):
+        resize(network := made(4, 8, 3), made(*sizes).state_dict())
+        assert network[0].weight.shape == (8, 4, 3)
+    resize(network := made(4, 8, 3), made(2, 4, 3).state_dict())
+    assert network[0].weight.shape == (4, 2, 3)
 
 
 def damage_nothing(path: Path) -> None:

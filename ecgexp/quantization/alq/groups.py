@@ -85,15 +85,14 @@ class Groups(nn.Module):
         return self.layout.join(self.code.weights())
 
 
-def attach(network: nn.Module, rules: Sequence[LayerRule]) -> dict[str, nn.Module]:
-    """Give every convolution and dense layer its groups, sketched from its weights.
+def plan(
+    network: nn.Module, rules: Sequence[LayerRule]
+) -> dict[str, tuple[nn.Module, Layout, LayerRule]]:
+    """Return every convolution and dense layer by name, how it is cut, and by which rule.
 
     Args:
-        network: Changed in place: weights become what their groups say.
+        network: The network.
         rules: How to cut; every layer must match one.
-
-    Returns:
-        The quantized layers by name.
 
     Raises:
         ConfigError: A layer matches no rule, cannot be cut as its rule says, or there is no layer.
@@ -105,6 +104,7 @@ def attach(network: nn.Module, rules: Sequence[LayerRule]) -> dict[str, nn.Modul
     }
     if not layers:
         raise ConfigError("quantization: the network has no convolution or dense layer to quantize")
+    planned = {}
     for name, layer in layers.items():
         rule = next((rule for rule in rules if fnmatchcase(name, rule.match)), None)
         if rule is None:
@@ -113,12 +113,32 @@ def attach(network: nn.Module, rules: Sequence[LayerRule]) -> dict[str, nn.Modul
                 f"quantization.layers: no rule matches layer {name!r} (rules: {patterns}); "
                 "add one, for example with match: '*'"
             )
+        shape = tuple(layer.get_parameter("weight").shape)
+        planned[name] = (layer, Layout(shape, rule.structure, rule.parts), rule)
+    return planned
+
+
+def attach(network: nn.Module, rules: Sequence[LayerRule]) -> dict[str, nn.Module]:
+    """Give every convolution and dense layer its groups, sketched from its weights.
+
+    Args:
+        network: Changed in place: weights become what their groups say.
+        rules: How to cut; every layer must match one.
+
+    Returns:
+        The quantized layers by name.
+
+    Raises:
+        ConfigError: As `plan`.
+    """
+    planned = plan(network, rules)
+    for layer, layout, rule in planned.values():
         weight = layer.get_parameter("weight").detach()
-        groups = Groups(Layout(tuple(weight.shape), rule.structure, rule.parts), rule.most_bits)
-        groups.keep(sketch(groups.layout.split(weight), rule.most_bits))
+        groups = Groups(layout, rule.most_bits)
+        groups.keep(sketch(layout.split(weight), rule.most_bits))
         layer.add_module(NAME, groups.to(weight.device))
         settle(layer)
-    return layers
+    return {name: layer for name, (layer, _, _) in planned.items()}
 
 
 def groups_of(network: nn.Module) -> dict[str, Groups]:

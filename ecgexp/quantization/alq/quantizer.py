@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from ecgexp.errors import ConfigError
 from ecgexp.quantization.alq.coordinates import round_coordinates
-from ecgexp.quantization.alq.groups import LayerRule, attach, groups_of, settle
+from ecgexp.quantization.alq.groups import LayerRule, attach, groups_of, plan, settle
 from ecgexp.quantization.alq.onnx_weights import weight_scales
 from ecgexp.quantization.alq.optimizer import AlqOptimizer
 from ecgexp.quantization.alq.schedule import Phase, Removal, Schedule, Stage, average_bits
@@ -95,6 +95,17 @@ class AdaptiveMultiBit:
     def untrained(self) -> StaticInt8:
         """What quantizes without training: int8 without codes."""
         return self._activations
+
+    def check(self, network: nn.Module) -> None:
+        """Check that every layer of a network can be cut as the rules say.
+
+        Args:
+            network: The network that will be quantized; left as it is.
+
+        Raises:
+            ConfigError: A layer matches no rule, or cannot be cut as its rule says.
+        """
+        plan(network, self._rules)
 
     def retrain(
         self,
