@@ -45,7 +45,8 @@ def stored_bytes(path: Path) -> Stored:
     """Count the bytes of all parameters of a network, float or in QDQ form.
 
     Constants of the graph that are no parameters of the device do not count: shapes, the scales of
-    biases (products of two others) and the zero points of weights (all 0).
+    biases (products of two others) and the zero points of weights (all 0). Nor does what a target's
+    kernels add to fill vectors and blocks of channels, which `deploy/<target>/weight_bytes` has.
     """
     graph = onnx.load(path).graph
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}

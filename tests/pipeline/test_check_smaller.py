@@ -42,6 +42,10 @@ def check(home: Path, *words: str) -> None:
         (["quantization=mixed", "quantization.widths=[8,1]"], r"widths=\[8, 1\]: use whole num"),
         (["quantization=alq", "quantization.bits=9"], r"quantization\.bits=9: use more than 0"),
         (
+            ["quantization=alq", "quantization.activations.equalize=true"],
+            r"quantization\.activations\.equalize=true: equalisation would tear apart",
+        ),
+        (
             ["quantization=alq", "quantization.layers.1.match=dense"],
             r"quantization\.layers: no rule matches layer '\S+' \(rules: features\.0, dense\); add",
         ),
