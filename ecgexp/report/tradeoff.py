@@ -59,7 +59,7 @@ def _panel(axes: Axes, points: Sequence[Point], cost: str) -> None:
     best = [point for point in drawn if point.costs[cost][1]]
     for some, line, colour, label in (
         (rest, "o", style.GREY, f"{len(rest)} others"),
-        (best, "o-", style.BLUE, "none is better and cheaper"),
+        (best, "o-", style.BLUE, "no other is as good and as cheap"),
     ):
         axes.plot(
             [point.costs[cost][0] for point in some], [point.quality for point in some], line,
