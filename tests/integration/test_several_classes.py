@@ -27,12 +27,14 @@ WORDS = (
 pytestmark = pytest.mark.slow
 
 
-def test_from_the_table_to_the_answers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    data, places = tmp_path / "data", (f"paths.home={tmp_path}", f"paths.data={tmp_path / 'data'}")
+def test_from_the_table_to_the_answers(
+    home: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, places = tmp_path / "data", (f"paths.home={home}", f"paths.data={tmp_path / 'data'}")
     write_ptbxl(data / "ptbxl", [CODES[(i + i // 10) % 5] for i in range(150)])
     assert main(["run", *WORDS, *places, "objective=multilabel", "deploy=none"]) == 0
     done = json.loads(capsys.readouterr().out)
-    folder = tmp_path / "runs" / done["run_id"]
+    folder = home / "runs" / done["run_id"]
 
     for name, figures in (("test", "test/"), ("test_quantized", "quantization/int8_")):
         with np.load(folder / "predictions" / f"{name}.npz") as file:
@@ -82,10 +84,14 @@ def test_from_the_table_to_the_answers(tmp_path: Path, capsys: pytest.CaptureFix
     ],
 )
 def test_what_cannot_serve_them_says_so_before_training(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
+    home: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+    message: str,
 ) -> None:
-    places = (f"paths.home={tmp_path}", f"paths.data={tmp_path / 'data'}")
+    places = (f"paths.home={home}", f"paths.data={tmp_path / 'data'}")
     write_ptbxl(tmp_path / "data" / "ptbxl", [CODES[(i + i // 10) % 5] for i in range(100)])
     assert main(["run", *WORDS, *places, "target=host", *words]) == 2
     assert message in capsys.readouterr().err
-    assert not list(tmp_path.glob("runs/*/checkpoints"))
+    assert not list(home.glob("runs/*/checkpoints"))
