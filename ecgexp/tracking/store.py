@@ -132,9 +132,11 @@ class Store:
 
         client = self.open()
         try:
-            rows = client.search_runs(
-                [self.experiment_id(client)], filter_string=filter_string, max_results=limit
-            )
+            # A read broken off keeps its lock on SQLite as a write does.
+            with uninterrupted():
+                rows = client.search_runs(
+                    [self.experiment_id(client)], filter_string=filter_string, max_results=limit
+                )
         except MlflowException as error:
             raise TrackingError(f"filter {filter_string!r}: {error.message}") from error
         return [found(row) for row in rows if (KIND_TAG in row.data.tags) == parents]
