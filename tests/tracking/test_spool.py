@@ -132,6 +132,8 @@ def test_sync_says_who_does_not_answer_and_keeps_everything(
         folder.mkdir(parents=True)
         Spool(folder).append({"server": NOBODY, "metrics": [["m", 1.0, 5, 0]]})
     assert main(["sync", f"paths.home={tmp_path}", "format=json"]) == 2
-    answers = json.loads(capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert said.out, said.err
+    answers = json.loads(said.out)
     assert [answer["left"] for answer in answers] == [{"metrics": 1}] * 2
     assert all(f"{NOBODY}: the MLflow server does not answer" in a["error"] for a in answers)
