@@ -15,6 +15,7 @@ from ecgexp.types import Bundle, DeployReport, SignalSpec
 
 if TYPE_CHECKING:
     from ecgexp.deploy.program import Program
+    from ecgexp.deploy.runner.records import RunLog
 
 log = logging.getLogger(__name__)
 
@@ -182,14 +183,7 @@ class Deployer:
         )
         report = write_report(evidence, bundle.scheme, self.limits, folder, profile=self.profile)
         if run_log is not None:
-            last = run_log.records[-1]
-            # In the words of the AVH example's main.c, which runs one window.
-            log.info(
-                "the last window: Index is %d; Confidence is %f; Label is %s",
-                last.class_index,
-                last.confidence,
-                last.label,
-            )
+            _say_last(run_log)
         log.info(
             "deployed %s to %s in %.1f s: %s",
             bundle.name,
@@ -198,6 +192,17 @@ class Deployer:
             f"golden_equal {report.metrics['golden_equal']:.3f}" if run_log else "built, not run",
         )
         return report
+
+
+def _say_last(run_log: RunLog) -> None:
+    """Answer in the words of the AVH example's main.c, which runs one window."""
+    last = run_log.records[-1]
+    log.info(
+        "the last window: Index is %d; Confidence is %f; Label is %s",
+        last.class_index,
+        last.confidence,
+        last.label,
+    )
 
 
 def _require_packed(program: Program) -> None:
