@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -43,12 +44,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(autouse=True)
 def _process_state() -> Iterator[None]:
-    """Put back signal handlers and the logger that `ecgexp.__main__.main` sets up."""
+    """Put back what `ecgexp.__main__.main` sets up and what MLflow writes into the environment."""
+    environment = dict(os.environ)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     logger = logging.getLogger("ecgexp")
     before = (logger.handlers, logger.level, logger.propagate)
     yield
     logger.handlers, logger.level, logger.propagate = before
+    for name in os.environ.keys() - environment.keys():
+        del os.environ[name]
+    os.environ.update(environment)
     for number, handler in handlers.items():
         signal.signal(number, handler)
 
