@@ -14,6 +14,9 @@ from ecgexp.target import Target
 from ecgexp.types import Bundle, DeployReport, SignalSpec
 
 if TYPE_CHECKING:
+    from ecgexp.deploy.compiler import Compiled
+    from ecgexp.deploy.firmware import Firmware
+    from ecgexp.deploy.golden import Golden
     from ecgexp.deploy.program import Program
     from ecgexp.deploy.runner.records import RunLog
 
@@ -135,51 +138,21 @@ class Deployer:
         if importlib.util.find_spec("tvm") is None:
             raise BuildError("deploy=tvm needs apache-tvm: pip install 'ecgexp[deploy]'")
         # TVM takes seconds to import: only a deploy that happens pays for it.
-        from ecgexp.deploy.compiler import compile_network
-        from ecgexp.deploy.firmware import build
         from ecgexp.deploy.golden import read_golden
-        from ecgexp.deploy.kernels.weights import Storage
         from ecgexp.deploy.report import Evidence, write_report
-        from ecgexp.deploy.runner import runner_for
-        from ecgexp.deploy.tune import Tuner
 
         started = time.perf_counter()
         log.info("deploying %s to %s", bundle.name, target.name)
         golden = read_golden(bundle.golden, self.n_golden)
-        tuner = None
-        if self.tune:
-            tuner = Tuner(target=target, cache_folder=self.cache_dir, timeout_s=self.timeout_s)
-        compiled = compile_network(
-            bundle.onnx,
-            name=bundle.name,
-            labels=bundle.spec.labels,
-            target=target,
-            allow_float_ops=self.allow_float_ops,
-            folder=folder / "library",
-            storage=Storage(bit_planes=self.bit_planes, pack_int4=bool(self.pack_int4)),
-            tuner=tuner,
-        )
-        if self.pack_int4 is True:
-            _require_packed(compiled.program)
-        inputs = compiled.library.quantise_inputs(golden.x)
-        placed = compiled.target
-        firmware = build(compiled.library.folder, inputs, placed, folder / "firmware")
-        run_log = None
-        if placed.is_run:
-            run_log = runner_for(placed)(
-                firmware,
-                placed,
-                timeout_s=self.timeout_s,
-                folder=folder / "run",
-                cache_folder=self.cache_dir,
-            )
+        compiled = self._compile(bundle, target, folder / "library")
+        firmware, run_log = self._run(compiled, golden, folder)
         evidence = Evidence(
             name=bundle.name,
             compiled=compiled,
             firmware=firmware,
             run_log=run_log,
             golden=golden,
-            target=placed,
+            target=compiled.target,
         )
         report = write_report(evidence, bundle.scheme, self.limits, folder, profile=self.profile)
         if run_log is not None:
@@ -192,6 +165,50 @@ class Deployer:
             f"golden_equal {report.metrics['golden_equal']:.3f}" if run_log else "built, not run",
         )
         return report
+
+    def _compile(self, bundle: Bundle, target: Target, folder: Path) -> Compiled:
+        """Write the model library of a bundle into a folder."""
+        from ecgexp.deploy.compiler import compile_network
+        from ecgexp.deploy.kernels.weights import Storage
+        from ecgexp.deploy.tune import Tuner
+
+        tuner = None
+        if self.tune:
+            tuner = Tuner(target=target, cache_folder=self.cache_dir, timeout_s=self.timeout_s)
+        compiled = compile_network(
+            bundle.onnx,
+            name=bundle.name,
+            labels=bundle.spec.labels,
+            target=target,
+            allow_float_ops=self.allow_float_ops,
+            folder=folder,
+            storage=Storage(bit_planes=self.bit_planes, pack_int4=bool(self.pack_int4)),
+            tuner=tuner,
+        )
+        if self.pack_int4 is True:
+            _require_packed(compiled.program)
+        return compiled
+
+    def _run(
+        self, compiled: Compiled, golden: Golden, folder: Path
+    ) -> tuple[Firmware, RunLog | None]:
+        """Build the image with its golden windows; run it where the target can be run."""
+        from ecgexp.deploy.firmware import build
+        from ecgexp.deploy.runner import runner_for
+
+        placed = compiled.target
+        inputs = compiled.library.quantise_inputs(golden.x)
+        firmware = build(compiled.library.folder, inputs, placed, folder / "firmware")
+        if not placed.is_run:
+            return firmware, None
+        run_log = runner_for(placed)(
+            firmware,
+            placed,
+            timeout_s=self.timeout_s,
+            folder=folder / "run",
+            cache_folder=self.cache_dir,
+        )
+        return firmware, run_log
 
 
 def _say_last(run_log: RunLog) -> None:
