@@ -117,14 +117,16 @@ def _compose(config_name: str, overrides: list[str], search_path: list[str]) -> 
         raw = OmegaConf.to_container(full, resolve=False)
         config = OmegaConf.to_container(full, resolve=True, throw_on_missing=True)
         groups = [
-            f"{group}={option if option is not None else 'null'}"
+            f"{group}={option}"
             for group, option in choices.items()
-            if group not in OVERLAYS
+            if group not in OVERLAYS and option is not None
         ]
         base = hydra_compose(config_name, [*search_path, *groups])
         known = OmegaConf.to_container(base, resolve=False)
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, config_name, search_path)) from error
+    except ValueError as error:  # Hydra's, of a group that is set to something else than a name
+        raise ConfigError(f"{' '.join(overrides)}: {error}; leave the group out instead") from error
     return Job(
         config=_plain(config),
         choices=choices,
@@ -150,6 +152,8 @@ def explain(error: Exception, config_name: str, search_path: list[str]) -> str:
         key = unknown.group(1)
         close = difflib.get_close_matches(key, _known_keys(config_name, search_path), n=1)
         hint = f"did you mean {close[0]!r}?" if close else "see `ecgexp run --cfg job`"
+        if close == [key]:
+            hint = f"the chosen option of {key.partition('.')[0]} has no such key"
         return f"unknown key {key!r} on the command line: {hint}"
     text = " ".join(text.split()).split(" Config search path:")[0].split(" See https:")[0]
     if isinstance(error, OverrideParseException):
