@@ -35,6 +35,18 @@ def test_misspelt_group_on_the_command_line() -> None:
     assert "did you mean 'architecture'?" in message
 
 
+def test_key_of_another_option() -> None:
+    message = fault("quantization=none", "quantization.n_calibration=32")
+    assert "unknown key 'quantization.n_calibration' on the command line" in message
+    assert "the chosen option of quantization has no such key" in message
+
+
+def test_a_group_without_an_option() -> None:
+    message = fault("experiment=null")
+    assert message.startswith("experiment=null: Config group override must be a string")
+    assert message.endswith("leave the group out instead")
+
+
 def test_unknown_option_lists_the_options() -> None:
     message = fault("architecture=cnn_smal")
     assert "architecture/cnn_smal" in message
