@@ -105,14 +105,13 @@ def test_overlay_changes_what_it_says_and_the_command_line_is_stronger(
     ]
     without = compose("config", chosen).config
     within = composed(group, option).config
-    for path in dotted_keys(own):
-        before, after = leaf(without, path), leaf(within, path)
-        if not isinstance(after, dict):
-            assert before != after, f"{path} repeats the default"
-            stronger = compose(
-                "config", [f"{group}={option}", f"{path}={'null' if before is None else before}"]
-            )
-            assert leaf(stronger.config, path) == before
+    before = {path: leaf(without, path) for path in dotted_keys(own)}
+    before = {path: value for path, value in before.items() if not isinstance(value, dict)}
+    for path, value in before.items():
+        assert value != leaf(within, path), f"{path} repeats the default"
+    back = [f"{path}={'null' if value is None else value}" for path, value in before.items()]
+    stronger = compose("config", [f"{group}={option}", *back]).config
+    assert {path: leaf(stronger, path) for path in before} == before
 
 
 def leaf(config: dict, path: str) -> object:
