@@ -17,6 +17,8 @@ from ecgexp.resources import resource_folder
 
 VERSION_BASE = "1.3"
 OVERLAYS = ("experiment", "debug")
+# What the files of some chosen options declare; jobs of a sweep often choose the same ones.
+Declared = dict[tuple[str, ...], dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ def compose(config_name: str, overrides: Sequence[str] = (), folders: Sequence[P
         ConfigError: An option, key or value does not exist or does not parse.
     """
     with open_hydra(folders) as search_path:
-        return _compose(config_name, list(overrides), search_path)
+        return _compose(config_name, list(overrides), search_path, {})
 
 
 def compose_sweep(
@@ -71,9 +73,10 @@ def compose_sweep(
     Raises:
         ConfigError: Any combination cannot be composed.
     """
+    declared: Declared = {}
     with open_hydra(folders) as search_path:
         return [
-            _compose(config_name, list(combination), search_path)
+            _compose(config_name, list(combination), search_path, declared)
             for combination in _expand(overrides)
         ]
 
@@ -99,7 +102,9 @@ def _expand(overrides: Sequence[str]) -> Iterator[tuple[str, ...]]:
     return itertools.product(*choices)
 
 
-def _compose(config_name: str, overrides: list[str], search_path: list[str]) -> Job:
+def _compose(
+    config_name: str, overrides: list[str], search_path: list[str], declared: Declared
+) -> Job:
     from hydra import compose as hydra_compose
     from hydra.errors import HydraException
     from omegaconf import OmegaConf, open_dict
@@ -116,13 +121,14 @@ def _compose(config_name: str, overrides: list[str], search_path: list[str]) -> 
             del full["hydra"]
         raw = OmegaConf.to_container(full, resolve=False)
         config = OmegaConf.to_container(full, resolve=True, throw_on_missing=True)
-        groups = [
+        groups = tuple(
             f"{group}={option}"
             for group, option in choices.items()
             if group not in OVERLAYS and option is not None
-        ]
-        base = hydra_compose(config_name, [*search_path, *groups])
-        known = OmegaConf.to_container(base, resolve=False)
+        )
+        if groups not in declared:
+            base = hydra_compose(config_name, [*search_path, *groups])
+            declared[groups] = _plain(OmegaConf.to_container(base, resolve=False))
     except (HydraException, OmegaConfBaseException) as error:
         raise ConfigError(explain(error, config_name, search_path)) from error
     except ValueError as error:  # Hydra's, of a group that is set to something else than a name
@@ -132,7 +138,7 @@ def _compose(config_name: str, overrides: list[str], search_path: list[str]) -> 
         choices=choices,
         overrides=tuple(overrides),
         fingerprint=fingerprint(_plain(raw)),
-        known=_plain(known),
+        known=declared[groups],
     )
 
 
