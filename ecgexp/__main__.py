@@ -66,15 +66,26 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return int(importlib.import_module(f"ecgexp.cli.{verb}").main(rest))
+        code = int(importlib.import_module(f"ecgexp.cli.{verb}").main(rest))
+        return _interrupted() if code == INTERRUPTED else code
     except EcgexpError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
-        return INTERRUPTED
+        return _interrupted()
     except BrokenPipeError:
         return 1
+
+
+def _interrupted() -> int:
+    """Return the exit status of an interruption, and see that the process ends with it.
+
+    `python -m ecgexp` ends by SIGINT, whatever status it is given, when the interrupt has met an
+    `exec` of a text on its way, as imports of dataclasses have; CPython forgets it with the next.
+    """
+    exec("")
+    return INTERRUPTED
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:

@@ -2,7 +2,10 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +44,24 @@ def test_other_threads_leave_the_handlers_alone() -> None:
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_the_status_of_an_interruption_is_130_wherever_it_came(tmp_path: Path) -> None:
+    """As if Ctrl-C had come inside a text that an import executes."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import sys\n"
+        "from ecgexp.__main__ import main\n"
+        "from ecgexp.cli import doctor\n"
+        "doctor.main = lambda words: exec('raise KeyboardInterrupt')\n"
+        "sys.exit(main(['doctor']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "script"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (130, "interrupted\n")

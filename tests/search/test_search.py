@@ -35,10 +35,15 @@ TARGET = "deploy/corstone300_m55/"
 
 
 def trial_runs(home: Path) -> dict[int, Found]:
-    """Return the runs of trials by number; each number once."""
-    found = [
-        run for run in Store(experiment="ecgexp", home=home).search() if PARENT_TAG in run.tags
-    ]
+    """Return the runs of trials by number; each number once.
+
+    A worker that was killed before its run had a configuration leaves a run that is no trial's.
+    """
+    every = Store(experiment="ecgexp", home=home).search()
+    found = [run for run in every if PARENT_TAG in run.tags]
+    lost = [run for run in found if run.tags["ecgexp.trial"].endswith(" (lost)")]
+    assert {run.status for run in lost} <= {"KILLED"}
+    found = [run for run in found if run not in lost]
     runs = {int(run.tags["ecgexp.trial"]): run for run in found}
     assert len(runs) == len(found)
     return runs
